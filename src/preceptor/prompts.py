@@ -143,16 +143,31 @@ def render(template: str, slots: Mapping[str, Any], where: str = "template") -> 
         raise PackError(f"{where}: {error}; this step provides: {', '.join(sorted(slots))}") from None
 
 
+def fill(template: str, slots: Mapping[str, Any]) -> str:
+    """A row's template with its slots as they are: what a student reads is not quoted and not taken apart."""
+    return _plain(template).render(slots)
+
+
+@lru_cache(maxsize=512)
+def _plain(template: str) -> Template:
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, trim_blocks=True,
+                                         lstrip_blocks=True).from_string(template)
+
+
 def messages(
     agent: Agent, slots: Mapping[str, Any], history: Sequence[Message] = (), frame: str = ""
 ) -> tuple[Message, ...]:
-    """What is sent: the frame and the agent's own system text, the history, and the filled prompt."""
+    """What is sent: the frame and the agent's own system text, the history, and the filled prompt.
+
+    A prompt that renders to nothing adds no turn: an agent that goes on with a conversation has its text in `system`.
+    """
     system = "\n\n".join(part for part in (frame, agent.system and render(agent.system, slots, agent.name)) if part)
     prompt = render(agent.template, slots, agent.name)
     if agent.prose and agent.fields:
         prompt += "\n\n" + tail_request(agent)
     opening: tuple[Message, ...] = ({"role": "system", "content": system},) if system else ()
-    return (*opening, *history, {"role": "user", "content": prompt})
+    asked: tuple[Message, ...] = ({"role": "user", "content": prompt},) if prompt else ()
+    return (*opening, *history, *asked)
 
 
 def tail_request(agent: Agent) -> str:

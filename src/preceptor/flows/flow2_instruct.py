@@ -1,0 +1,76 @@
+"""Flow 2, seed instruction generation: material becomes instructions, over the taxonomy."""
+
+from dataclasses import replace
+from typing import Any
+
+from preceptor.draws import draw, one
+from preceptor.errors import Declined, StepError
+from preceptor.flows.shapes import instruction_of
+from preceptor.flows.together import together
+from preceptor.flows.verify import fails_before_answering
+from preceptor.skill import Kind, Skill
+from preceptor.types import Ask, Dropped, Instruction, Material
+
+
+async def instruct(material: Material, skill: Skill, ask: Ask) -> list[Instruction | Dropped]:
+    """Draw `instruct.pick` kinds among those that suit the material, and make one instruction of each."""
+    suited = suiting(material, skill, ask)
+    if not suited:
+        return [Dropped(material, "instruct", f"no kind of {skill.name} suits material of genre {material.genre}")]
+    drawn = draw(suited, ask.seed, "instruct", material.id, k=skill.of("instruct", "pick"), name=lambda k: k.name,
+                 weight=lambda k: k.weight)
+    return await together([instruction_for(kind, material, skill, ask) for kind in drawn])
+
+
+def suiting(material: Material, skill: Skill, ask: Ask) -> list[Kind]:
+    """The kinds that this material, its language and the recipe's models allow."""
+    return [
+        kind for kind in skill.drawable(ask.roles)
+        if (not kind.suits or material.genre in kind.suits)
+        and (not kind.languages or material.document.language in kind.languages)
+    ]
+
+
+async def instruction_for(kind: Kind, material: Material, skill: Skill, ask: Ask) -> Instruction | Dropped:
+    """One instruction of this kind: built by code, written by its agent, or built and then worded."""
+    name = agent_name(kind)
+    try:
+        made = await built(kind, material, skill, ask) or await written(kind, material, skill, ask)
+    except Declined as error:
+        return Dropped(material, "instruct", f"declined: {error}", name, kind.name)
+    except StepError as error:
+        return Dropped(material, "instruct", str(error), name, kind.name)
+    if isinstance(made, Dropped):
+        return made
+    return await fails_before_answering(made, skill, ask) or made
+
+
+def agent_name(kind: Kind) -> str:
+    """The file that generates a kind: the one it names, or the one of its own name."""
+    return f"2_instruct/{kind.agent or kind.name}"
+
+
+async def written(kind: Kind, material: Material, skill: Skill, ask: Ask) -> Instruction:
+    """The generator's reply as an instruction, its gold in the form of the kind's shape."""
+    agent = skill.agent(agent_name(kind))
+    reply = await ask(agent, **slots(kind, material, skill, ask))
+    return instruction_of(kind, material, reply.fields, agent.name, ask.seed)
+
+
+async def built(kind: Kind, material: Material, skill: Skill, ask: Ask) -> Instruction | Dropped | None:
+    """Gold first: code builds task and answer from the text; the kind's agent, where there is one, words the request."""
+    if kind.name not in skill.builders:
+        return None
+    made: Instruction | Dropped = skill.builders[kind.name](material, kind, ask.seed)
+    if isinstance(made, Dropped) or agent_name(kind) not in skill.agents:
+        return made
+    agent = skill.agent(agent_name(kind))
+    reply = await ask(agent, instruction=made, **slots(kind, material, skill, ask))
+    return replace(made, text=reply.fields["request"], made_by=f"{made.made_by or 'builder'}, worded by {agent.name}")
+
+
+def slots(kind: Kind, material: Material, skill: Skill, ask: Ask) -> dict[str, Any]:
+    """What every generator is told beside the document."""
+    hints = [h["text"] for h in skill.styles.get("hint", ())]
+    hint = one(hints, ask.seed, "hint", material.id, kind.name) if hints else ""
+    return {"material": material, "kind": kind, "avoid": (), "hints": hint}

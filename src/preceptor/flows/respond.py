@@ -1,0 +1,121 @@
+"""A strong model answers; a critic reads the answer, a reviser mends it, and every draft is kept.
+
+    answerer ─▶ checks ─▶ passed ─────────────────────────▶ Example
+                  ╰─▶ failed ─▶ critic ─▶ reviser ─▶ checks ─▶ …       (`respond.rounds` times)
+    answers = k ─▶ k answerers; the first draft that passes is the row, the rest are kept beside it
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from preceptor.errors import Declined, StepError
+from preceptor.flows.row import answer_of, format_of, opening, styled, task_of
+from preceptor.flows.verify import holds, weigh
+from preceptor.skill import Skill
+from preceptor.types import Ask, Draft, Dropped, Example, Gold, Instruction, Reply
+
+
+async def respond(instruction: Instruction, skill: Skill, ask: Ask) -> list[Example | Dropped]:
+    """One example: the first draft that passes what code can check, else the last; all drafts stay with it."""
+    instruction = styled(instruction, skill, ask.seed)
+    drafts: list[Draft] = []
+    refusals: list[str] = []
+    for sample in range(skill.of("respond", "answers")):
+        try:
+            draft = await answered(instruction, skill, ask, sample)
+        except StepError as error:
+            refusals.append(f"declined: {error}" if isinstance(error, Declined) else str(error))
+            continue
+        drafts += await reflected(draft, instruction, skill, ask, sample)
+        if holds(drafts[-1].verdicts):
+            break
+    drafts += await by_gold(instruction, drafts, skill, ask)
+    if not drafts:
+        return [Dropped(instruction, "respond", refusals[-1], answerer_name(instruction, skill), instruction.kind)]
+    return [example_of(instruction, drafts, skill)]
+
+
+def answerer_name(instruction: Instruction, skill: Skill) -> str:
+    """The agent that answers this kind."""
+    return f"4_respond/{skill.kind(instruction.kind).answerer or 'answer'}"
+
+
+async def answered(instruction: Instruction, skill: Skill, ask: Ask, sample: int) -> Draft:
+    """The answerer's draft. It has seen the task alone: no gold, no roles, no plan."""
+    agent = skill.agent(answerer_name(instruction, skill))
+    reply = await ask(agent, history=instruction.history, sample=sample, task=task_of(instruction, skill),
+                      format=format_of(instruction, skill), kind=skill.kind(instruction.kind),
+                      material_text=instruction.material.text)
+    return await draft_of(reply, "answerer", instruction, skill, ask)
+
+
+async def draft_of(reply: Reply, by: str, instruction: Instruction, skill: Skill, ask: Ask) -> Draft:
+    """The reply as a draft, with the verdicts of all checks that need no other model."""
+    answer, fields = answer_of(reply)
+    draft = Draft(answer, by, fields, reply.transcript, reasoning=reply.reasoning, model=reply.model)
+    return replace(draft, verdicts=await weigh(example_of(instruction, [draft], skill), skill, ask, judged=False))
+
+
+async def reflected(draft: Draft, instruction: Instruction, skill: Skill, ask: Ask, sample: int) -> list[Draft]:
+    """The draft and its revisions, the best last. A revision that breaks a passing draft is kept, but not as the last."""
+    drafts = [draft]
+    always = skill.of("respond", "reflect") == "always"
+    for number in range(skill.of("respond", "rounds")):
+        best = drafts[-1]
+        if holds(best.verdicts) and not (always and number == 0) or "4_respond/critic" not in skill.agents:
+            break
+        try:
+            critique, revision = await revised(best, instruction, skill, ask, sample)
+        except StepError:  # no critique or no revision to be had: the draft stands as it is
+            break
+        drafts[-1] = replace(best, critique=critique)
+        if revision is None:
+            break
+        if holds(best.verdicts) and not holds(revision.verdicts):
+            drafts.insert(len(drafts) - 1, revision)
+            break
+        drafts.append(revision)
+    return drafts
+
+
+async def revised(
+    draft: Draft, instruction: Instruction, skill: Skill, ask: Ask, sample: int
+) -> tuple[str, Draft | None]:
+    """What the critic said, and the reviser's draft; none where the critic found nothing to mend."""
+    problems = [f"{v.check}: {v.hint}" if v.hint else v.check for v in draft.verdicts if v.outcome == "fail"]
+    shown: dict[str, Any] = {"task": task_of(instruction, skill), "draft": draft.answer, "problems": problems,
+             "results": [m for m in draft.messages if m.get("role") == "tool"],
+             "format": format_of(instruction, skill), "kind": skill.kind(instruction.kind),
+             "material_text": instruction.material.text}
+    said = await ask(skill.agent("4_respond/critic"), sample=sample, **shown)
+    critique = said.text if not said.fields else str(said.fields.get("critique") or said.text)
+    if said.fields.get("good") is True and not problems:
+        return critique, None
+    reply = await ask(skill.agent("4_respond/reviser"), sample=sample, critique=critique, **shown)
+    return critique, await draft_of(reply, "reviser", instruction, skill, ask)
+
+
+async def by_gold(instruction: Instruction, drafts: Sequence[Draft], skill: Skill, ask: Ask) -> list[Draft]:
+    """Where code computed the right answer and no draft passed, that answer as the last draft, marked as such."""
+    gold = instruction.gold
+    if gold is None or not usable(gold) or any(holds(d.verdicts) for d in drafts):
+        return []
+    draft = Draft(str(gold.value), "gold", {"final": str(gold.value)})
+    verdicts = await weigh(example_of(instruction, [draft], skill), skill, ask, judged=False)
+    return [replace(draft, verdicts=verdicts)] if holds(verdicts) else []
+
+
+def usable(gold: Gold) -> bool:
+    """Whether gold is a whole answer, built by code: the edited text itself, not a fact that an answer must hold."""
+    return gold.made_by == "computed" and gold.form == "edit" and isinstance(gold.value, str)
+
+
+def example_of(instruction: Instruction, drafts: Sequence[Draft], skill: Skill) -> Example:
+    """The example whose answer is the best of the drafts: the first that passed, else the last."""
+    best = next((d for d in drafts if holds(d.verdicts)), drafts[-1])
+    messages = (*opening(instruction, skill), {"role": "assistant", "content": best.answer})
+    return Example(
+        instruction, best.answer, messages, best.fields, tuple(drafts), best.verdicts,
+        answered_by="gold" if best.by == "gold" else "model", tries=len(drafts), reasoning=best.reasoning,
+        model=best.model, data=best.data,
+    )
