@@ -43,9 +43,9 @@ def request_digest(request: Request) -> str:
     return digest("request", request.agent, *parts, *numbers)
 
 
-def text(name: str, **slots: str) -> str:
-    """The text `texts/NAME.md` with its slots filled."""
-    return _template(name).substitute(slots).rstrip("\n")
+def filled(template: str, /, **slots: str) -> str:
+    """The text `texts/TEMPLATE.md` with its slots filled."""
+    return _template(template).substitute(slots).rstrip("\n")
 
 
 @cache
@@ -65,14 +65,18 @@ def fitted(request: Request, fit: Fit) -> dict[str, Any]:
     if fit.tools == "native":
         body = _with_schema(list(request.messages), request.schema, replace(fit, means="instructions"))
         return {**body, "tools": [dict(tool) for tool in request.tools]}
-    described = orjson.dumps([tool.get("function", tool) for tool in request.tools], option=orjson.OPT_INDENT_2).decode()
+    described = orjson.dumps(
+        [tool.get("function", tool) for tool in request.tools], option=orjson.OPT_INDENT_2
+    ).decode()
     answer = '"<your reply>"' if request.schema is None else f"<an object of this schema: {canonical(request.schema)}>"
-    messages = appended(plain(request.messages), text("actions", tools=described, answer=answer))
+    messages = appended(plain(request.messages), filled("actions", tools=described, answer=answer))
     # The tools' own text already says what to write, so that lower rungs need no second instruction.
     return _with_schema(messages, action_schema(request), fit, say=False)
 
 
-def _with_schema(messages: list[Message], schema: Mapping[str, Any] | None, fit: Fit, say: bool = True) -> dict[str, Any]:
+def _with_schema(
+    messages: list[Message], schema: Mapping[str, Any] | None, fit: Fit, say: bool = True
+) -> dict[str, Any]:
     body: dict[str, Any] = {}
     if schema is not None:
         if fit.means in ("json_schema", "json_schema_subset"):
@@ -84,7 +88,9 @@ def _with_schema(messages: list[Message], schema: Mapping[str, Any] | None, fit:
         elif fit.means == "json_object":
             body["response_format"] = {"type": "json_object"}
         if say and fit.means in ("json_object", "instructions"):
-            messages = appended(messages, text("schema", schema=orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode()))
+            messages = appended(
+                messages, filled("schema", schema=orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode())
+            )
     return {"messages": merged(messages if fit.system else _without_system(messages)), **body}
 
 
@@ -100,7 +106,12 @@ def action_schema(request: Request) -> dict[str, Any]:
 
 
 def _closed(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": dict(properties), "required": list(properties), "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
 def plain(messages: Iterable[Message]) -> list[Message]:
@@ -116,7 +127,9 @@ def plain(messages: Iterable[Message]) -> list[Message]:
             content = message.get("content") or ""
             content = content if isinstance(content, str) else canonical(content)
             name = names.get(str(message.get("tool_call_id", "")), str(message.get("name") or "the tool"))
-            out.append({"role": "user", "content": text("result", name=name, mark=digest(content)[:4], content=content)})
+            out.append(
+                {"role": "user", "content": filled("result", name=name, mark=digest(content)[:4], content=content)}
+            )
         else:
             out.append(message)
     return out
@@ -148,7 +161,12 @@ def merged(messages: Iterable[Message]) -> list[Message]:
     for message in messages:
         last = out[-1] if out else {}
         both_text = isinstance(message.get("content"), str) and isinstance(last.get("content"), str)
-        if both_text and message["role"] in ("system", "user") and last["role"] == message["role"] and set(message) == set(last):
+        if (
+            both_text
+            and message["role"] in ("system", "user")
+            and last["role"] == message["role"]
+            and set(message) == set(last)
+        ):
             last["content"] = f"{last['content']}\n\n{message['content']}"
         else:
             out.append(dict(message))
@@ -255,7 +273,16 @@ def _loaded(part: str) -> Any | None:
         return None
 
 
-SCHEMA_WORDS = ("response_format", "json_schema", "json schema", "json_object", "guided", "structured output", "schema", "grammar")
+SCHEMA_WORDS = (
+    "response_format",
+    "json_schema",
+    "json schema",
+    "json_object",
+    "guided",
+    "structured output",
+    "schema",
+    "grammar",
+)
 TOOL_WORDS = ("tool_choice", "tool choice", "tools", "function call", "tool-call-parser", "tool call")
 UNKNOWN_WORDS = re.compile(
     r"unsupported|not support|unknown|unrecogni[sz]ed|unexpected|extra|not permitted|not allowed|forbidden|invalid|only the default"
@@ -272,10 +299,16 @@ def mended(fit: Fit, body: Mapping[str, Any], said: str) -> tuple[Fit, str] | No
     swapped = _other_token_key(fit, body, lowered)
     if swapped is not None:
         return swapped
-    if fit.system and "system" in lowered and re.search(r"system.{0,20}(role|message|prompt).{0,60}(not|must|only)", lowered):
+    if (
+        fit.system
+        and "system" in lowered
+        and re.search(r"system.{0,20}(role|message|prompt).{0,60}(not|must|only)", lowered)
+    ):
         return replace(fit, system=False), "system messages are sent as part of the first user message"
     if "tools" in body and any(word in lowered for word in TOOL_WORDS):
-        return replace(fit, tools="action"), "tools are asked for by an action object, since it has no native tool calls"
+        return replace(
+            fit, tools="action"
+        ), "tools are asked for by an action object, since it has no native tool calls"
     if "response_format" in body and any(word in lowered for word in SCHEMA_WORDS):
         return _rung_down(fit)
     return _one_less(fit, body, lowered)
@@ -288,7 +321,9 @@ def _other_token_key(fit: Fit, body: Mapping[str, Any], lowered: str) -> tuple[F
     if "max_completion_tokens" in body and "max_completion_tokens" in lowered and UNKNOWN_WORDS.search(lowered):
         if "max_completion_tokens" not in fit.left_out:
             left_out = fit.left_out | {"max_completion_tokens"}  # so that the two names cannot take turns for ever
-            return replace(fit, token_key="max_tokens", left_out=left_out), "`max_tokens` is sent for `max_completion_tokens`"
+            return replace(
+                fit, token_key="max_tokens", left_out=left_out
+            ), "`max_tokens` is sent for `max_completion_tokens`"
     return None
 
 

@@ -176,7 +176,9 @@ class Lane:
             raise EndpointError(f"{self.name} does not answer: {fault}")
 
     async def _rest(self, fault: Fault, failures: int, key: str, began: float) -> None:
-        back_off = fraction("back-off", key, failures) * min(self.patience.cap, self.patience.base * 2 ** min(failures, 10))
+        back_off = fraction("back-off", key, failures) * min(
+            self.patience.cap, self.patience.base * 2 ** min(failures, 10)
+        )
         wait = back_off if fault.wait is None else fault.wait + back_off / 10
         if wait > self.patience.longest:
             raise EndpointError(

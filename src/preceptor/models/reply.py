@@ -97,7 +97,7 @@ def inline(content: str) -> tuple[str, str]:
     """Reasoning written into the content: `<think>…</think>` at its start, without an end (all of it is reasoning:
     the reply was cut), or without a start (some templates open the tag in the prompt)."""
     start = content.lstrip()
-    if start[:1] in ("{", "["[: 1 - start.startswith("[THINK]")]):
+    if start.startswith("{"):  # a JSON reply may quote such a tag
         return content, ""
     for opens, closes in THOUGHT:
         if start.startswith(opens):
