@@ -7,6 +7,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from preceptor.errors import Declined, StepError
 from preceptor.flows.row import answer_of, format_of, opening, styled, task_of

@@ -1,0 +1,47 @@
+# Two commands do everything: `make demo` and `make test`. Both install what they need into .venv, through uv.
+.PHONY: setup check test demo gates docs soak lock clean
+SHELL := bash
+PY := .venv/bin/python
+UV := $(shell command -v uv 2>/dev/null || echo .venv/uv/bin/uv)
+UV_RUN := UV_PYTHON_DOWNLOADS=never $(UV)
+
+setup: .venv/ready
+
+# The environment is made anew when a requirement changes; what is there already is left alone.
+.venv/ready: requirements.lock requirements-dev.lock scripts/setup.sh pyproject.toml
+	@bash scripts/setup.sh
+	@touch $@
+
+demo: .venv/ready
+	@$(PY) -m preceptor demo
+
+check: .venv/ready
+	$(PY) -m ruff check src tests examples scripts
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	$(PY) -m preceptor check
+	$(PY) scripts/docs.py --check
+
+test: .venv/ready .venv/student
+	$(PY) -m pytest
+
+gates: .venv/ready
+	$(PY) -m preceptor.testing gates
+
+docs: .venv/ready
+	$(PY) scripts/docs.py
+
+soak: .venv/ready .venv/student
+	$(PY) -m pytest -m soak --timeout 3600
+
+# torch and the trainers: outside the hashed lock, the CPU build where it is to be had; tests that need them are
+# skipped with the reason where it is not.
+.venv/student: .venv/ready scripts/student.sh
+	@bash scripts/student.sh
+	@touch $@
+
+lock:
+	@bash scripts/lock.sh
+
+clean:
+	rm -rf .venv build dist runs

@@ -1,0 +1,173 @@
+"""A recipe: what to make, of what, with which models, how much, under which limits. One TOML file, read once, frozen."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from preceptor.errors import RecipeError
+from preceptor.skill import DEFAULTS, nearest
+
+ModelSpec = str | dict[str, Any]
+ROLES = ("teacher", "judge", "weak")
+UNPINNED = ("into", "limits", "name", "export")
+"""What may change between two starts of one run: how fast, how much, and where to."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SkillChoice(_Part):
+    """What a recipe says of one skill: which kinds, and which of the pack's numbers it sets otherwise."""
+
+    kinds: tuple[str, ...] = ()
+    """Only these; empty: all that are real."""
+    without: tuple[str, ...] = ()
+    transformers: tuple[str, ...] = ()
+    """Only these of `1_transform`, `identity` among them; empty: all."""
+    transform: dict[str, Any] = Field(default_factory=dict)
+    instruct: dict[str, Any] = Field(default_factory=dict)
+    refine: dict[str, Any] = Field(default_factory=dict)
+    respond: dict[str, Any] = Field(default_factory=dict)
+    verify: dict[str, Any] = Field(default_factory=dict)
+    documents: tuple[str, ...] = ()
+    """Globs of sources this skill is taught with; empty: all documents."""
+
+
+class Limits(_Part):
+    """Where a run stops. Money is in the currency of the price table."""
+
+    cost: float | None = None
+    calls: int | None = None
+    in_flight: int = 16
+    """Calls on the wire at once, per model."""
+
+
+class SearchAddress(_Part):
+    """An address that agents may search, beside the corpus."""
+
+    url: str
+    hosts: tuple[str, ...]
+    results: str = "results"
+
+
+class Recipe(_Part):
+    """A recipe as read; relative paths are relative to the file it came from."""
+
+    name: str = "run"
+    seed: int = 1
+    documents: tuple[str, ...] = ()
+    licence: str = "unknown"
+    language: str = ""
+    """Force the language of all documents; empty: told from the text."""
+    domain: str = ""
+    brief: str = ""
+    """What you want, in your own words; reaches every prompt."""
+    examples: str = ""
+    """A JSONL file of 5–50 rows of your own; they reach every prompt."""
+    skills: dict[str, SkillChoice] = Field(default_factory=dict)
+    teacher: ModelSpec | None = None
+    judge: ModelSpec | None = None
+    weak: ModelSpec | None = None
+    models: dict[str, ModelSpec] = Field(default_factory=dict)
+    """More models by name, for [agents]."""
+    agents: dict[str, str] = Field(default_factory=dict)
+    """Which model plays which agent: a name or glob of agents → a role or a name of [models]."""
+    passes: int = Field(default=1, ge=1)
+    """How often each document is taken, with other draws."""
+    start: Literal["transform", "respond"] = "transform"
+    instructions: str = ""
+    """With start = "respond": a JSONL file of instructions that exist already."""
+    pause_after: Literal["", "instruct", "refine"] = ""
+    into: str = ""
+    chunk: tuple[int, int] = (1200, 6000)
+    """Least and most characters of a document."""
+    limits: Limits = Limits()
+    search: SearchAddress | None = None
+    export: dict[str, Any] = Field(default_factory=dict)
+    root: Path = Field(default=Path(), exclude=True)
+
+    def path(self, written: str) -> Path:
+        """A path as the recipe wrote it, from the recipe's own folder."""
+        return Path(written) if Path(written).is_absolute() else self.root / written
+
+    def roles(self) -> frozenset[str]:
+        """The roles this recipe gives a model."""
+        return frozenset(role for role in ROLES if getattr(self, role) is not None)
+
+    def pinned(self) -> dict[str, Any]:
+        """What a resumed run must find unchanged. Addresses and keys are not part of it, nor how fast."""
+        whole = self.model_dump(mode="json", exclude=set(UNPINNED))
+        for role in ROLES:
+            whole[role] = _identity(whole[role])
+        whole["models"] = {name: _identity(spec) for name, spec in whole["models"].items()}
+        return whole
+
+
+def _identity(spec: Any) -> Any:
+    if not isinstance(spec, Mapping):
+        return spec
+    loose = ("url", "key_env", "in_flight", "timeout", "price", "label_calls", "means", "tools")
+    return {k: v for k, v in spec.items() if k not in loose}
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """The recipe in the file. Raises RecipeError with the file, the key and the nearest known one."""
+    file = Path(path)
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"no recipe at {file}; `preceptor init FOLDER --url … --model …` writes one") from None
+    except IsADirectoryError:
+        raise RecipeError(f"{file} is a folder; a recipe is a TOML file, such as {file / 'recipe.toml'}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{file}: not TOML: {error}") from None
+    return recipe_of(table, file.parent, str(file))
+
+
+def recipe_of(table: Mapping[str, Any], root: Path = Path(), where: str = "recipe") -> Recipe:
+    """The recipe that a table describes."""
+    made = dict(table)
+    if isinstance(made.get("skills"), list):
+        made["skills"] = {name: {} for name in made["skills"]}
+    try:
+        recipe = Recipe.model_validate({**made, "root": root})
+    except ValidationError as error:
+        raise RecipeError("\n".join(f"{where}: {_said(e)}" for e in error.errors()[:6])) from None
+    for name, choice in recipe.skills.items():
+        for step, defaults in DEFAULTS.items():
+            for key in getattr(choice, step, {}):
+                if key not in defaults:
+                    raise RecipeError(f"{where}: skills.{name}.{step}: unknown key {key!r}; {nearest(key, defaults)}")
+    return recipe
+
+
+
+def _said(error: Any) -> str:
+    place = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        key = str(error["loc"][-1])
+        part: type[_Part] = {"limits": Limits, "skills": SkillChoice, "search": SearchAddress}.get(str(error["loc"][0]), Recipe)
+        return f"unknown key {place!r}; {nearest(key, [k for k in part.model_fields if k != 'root'])}"
+    return f"{place}: {error['msg'][0].lower() + error['msg'][1:]}"
+
+
+def ready(recipe: Recipe, where: str = "recipe") -> Recipe:
+    """The recipe, if a run can start with it: a teacher, something to teach, something to teach it with."""
+    if recipe.teacher is None:
+        raise RecipeError(
+            f"{where} names no teacher. Add one line, such as\n"
+            '    teacher = { url = "http://localhost:8000/v1", model = "…", key_env = "MY_KEY" }\n'
+            'or teacher = "batch:FOLDER" to answer by files, or teacher = "local" for the embedded model '
+            "(which proves the machinery and is no teacher)."
+        )
+    if not recipe.skills:
+        raise RecipeError(f'{where} names no skill; add, such as, skills = ["reading_comprehension"]')
+    if recipe.start == "respond" and not recipe.instructions:
+        raise RecipeError(f'{where}: start = "respond" needs instructions = "FILE.jsonl", a row per instruction')
+    if recipe.start == "transform" and not recipe.documents:
+        raise RecipeError(f'{where} names no documents; add, such as, documents = ["notes/**/*.md"]')
+    return recipe
