@@ -1,0 +1,1 @@
+"""The engine: asks, remembers, pays, and runs items; knows no flow and no skill."""

@@ -1,0 +1,466 @@
+"""The door from a step to the outside: render, remember, pay, read; then, if need be, ask again.
+
+    ask(agent, **slots) ─▶ prompt ─▶ in the journal? ─yes─▶ reply
+                                          │ no
+                                          ╰─▶ a free slot ─▶ worst case set aside ─▶ model ─▶ journal ─▶ reply
+
+The key of a call is its item and the logical request, before it is fitted to an endpoint: address, key name and the
+means of enforcing a schema are evidence, not identity. The engine owns the call: cancelling a step never cancels what is
+paid for.
+"""
+
+import asyncio
+import tomllib
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from hashlib import blake2b
+from importlib.resources import files
+from time import time
+from typing import Any
+
+from preceptor import prompts
+from preceptor.engine.arguments import fault, parameters
+from preceptor.engine.journal import Journal, Write, pack, unpack
+from preceptor.engine.money import Price, Purse
+from preceptor.errors import (
+    Declined,
+    Parked,
+    PreceptorError,
+    RecipeError,
+    ReplayDiverged,
+    ReplyError,
+    StepError,
+    ToolError,
+)
+from preceptor.types import Agent, Call, Completion, Message, Model, Reply, Request, Tool
+
+ATTEMPTS = 3
+ARGUMENT_BYTES = 262_144
+RESULT_BYTES = 1_048_576
+SHOWN_CHARACTERS = 12_000
+"""What a model is shown of one tool result; the whole is in the journal."""
+OWN_ROLES = ("judge", "weak")
+"""Roles that never fall to the teacher: who wants the teacher to judge itself says so in the recipe."""
+
+_CALL = (
+    "INSERT INTO calls (key, item, agent, model, request, completion, outcome, note, prompt_tokens, completion_tokens, "
+    "reasoning_tokens, cached_tokens, cost, started, ended, sample, attempt, epoch) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_USE = "INSERT INTO uses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A completion and what was read into it: ok, declined, misfit, cut, refused, empty, or error."""
+
+    outcome: str
+    note: str = ""
+    completion: Completion = field(default_factory=lambda: Completion(""))
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Outside:
+    """What the asks of all items share: the journal, the models, the tools, the purse, and what is in the air."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        models: Mapping[str, Model],
+        *,
+        tools: Iterable[Tool] = (),
+        prices: Mapping[str, Price] | None = None,
+        cap: float | None = None,
+        slots: int = 16,
+    ) -> None:
+        """`models` by agent name or role, `prices` by model name, `cap` in dollars, `slots` calls at once per model."""
+        self.journal, self.models, self.slots = journal, models, slots
+        self.tools = {tool.name: tool for tool in tools}
+        self.prices = prices or {}
+        self.purse = Purse(journal, cap)
+        self.air = 0
+        """Calls that wait for a slot or for an answer."""
+        self.paid = self.recalled = self.parked = 0
+        self.tokens = [0, 0]
+        self.closing = False
+        self.eased = asyncio.Event()
+        self._lanes: dict[int, asyncio.Semaphore] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        if cap is not None and (unpriced := {m.name for m in models.values()} - set(self.prices)):
+            names = ", ".join(sorted(unpriced))
+            raise RecipeError(f"a money limit needs a price for every model; none for: {names}. Add price = {{ … }}")
+
+    def model_of(self, agent: Agent) -> Model:
+        """The model that plays this agent: by the agent's name, by its file's name, by its role, else the teacher."""
+        for name in (agent.name, agent.name.rpartition("/")[2], agent.role):
+            if name in self.models:
+                return self.models[name]
+        if agent.role in OWN_ROLES or "teacher" not in self.models:
+            there = ", ".join(self.models) or "none"
+            raise RecipeError(f"{agent.name} needs a model for the role {agent.role!r}; there are: {there}")
+        return self.models["teacher"]
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """`work` as a task of the engine's own, which no step can cancel."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever asked may be gone: the run tells what went wrong, not the garbage collector
+
+    async def drain(self, seconds: float) -> int:
+        """Nothing new is sent; what is in the air has `seconds` to arrive and be stored. Returns what did not."""
+        self.closing = True
+        if self._tasks and seconds > 0:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        late = self.cut_off()
+        await asyncio.gather(*late, return_exceptions=True)
+        return len(late)
+
+    def cut_off(self) -> "list[asyncio.Task[Any]]":
+        """What is in the air is given up; it is charged at its worst case."""
+        late = list(self._tasks)
+        for task in late:
+            task.cancel()
+        return late
+
+    async def pay(self, key: str, item: str, agent: Agent, request: Request, body: str, may_call: bool) -> Read:
+        """The model's answer to `request`, read and stored. The slot is held until it is stored, so that a crash can
+        never owe more calls than there are slots."""
+        model = self.model_of(agent)
+        self.air += 1
+        try:
+            async with self._lane(model):
+                if self.closing:
+                    raise asyncio.CancelledError
+                price = self.prices.get(model.name, _FREE)
+                worst = price.worst(request, len(body.encode(errors="replace"))) if price is not _FREE else 0
+                await self.purse.reserve(worst)
+                started = time()
+                try:
+                    completion = await model.complete(request)
+                    read = read_completion(agent, completion, may_call)
+                except StepError as error:
+                    read = Read("error", str(error))
+                except BaseException as error:
+                    self._lost(error, worst)
+                    raise
+                cost = price.of(read.completion)
+                try:
+                    await self.journal.put(self._row(key, item, agent, model, request, body, read, cost, started))
+                finally:
+                    self.purse.settle(worst, cost)
+                self.paid += 1
+                return read
+        finally:
+            self.air -= 1
+            self.eased.set()
+
+    def _lane(self, model: Model) -> asyncio.Semaphore:
+        """The model's slots; who waits for one is served in the order of coming."""
+        lane = self._lanes.get(id(model))
+        if lane is None:
+            lane = self._lanes[id(model)] = asyncio.Semaphore(self.slots)
+        return lane
+
+    def _lost(self, error: BaseException, worst: int) -> None:
+        """No answer came: free what the endpoint did not bill, charge what nobody knows about."""
+        self.parked += isinstance(error, Parked)
+        if isinstance(error, PreceptorError):
+            self.purse.release(worst)
+        else:
+            self.purse.forfeit(worst)
+
+    def _row(
+        self, key: str, item: str, agent: Agent, model: Model, request: Request, body: str, read: Read, cost: int,
+        start: float,
+    ) -> Write:
+        done = read.completion
+        self.tokens[0] += done.prompt_tokens
+        self.tokens[1] += done.completion_tokens
+        used = (done.prompt_tokens, done.completion_tokens, done.reasoning_tokens, done.cached_tokens)
+        stored = None if read.outcome == "error" else pack(done)
+        said = (key, item, agent.name, model.name, body, stored, read.outcome, read.note)
+        return Write(_CALL, (*said, *used, cost, start, time(), request.sample, request.attempt, self.journal.epoch))
+
+
+_FREE = Price()
+
+
+class JournaledAsk:
+    """`types.Ask` for one item. Make a new one for every replay of it, and `finish` it before its results are kept."""
+
+    def __init__(
+        self,
+        outside: Outside,
+        item: str,
+        *,
+        seed: str,
+        slots: Mapping[str, Any] | None = None,
+        frame: str = "",
+        tools: Iterable[str] | None = None,
+    ) -> None:
+        """`slots` reach every prompt of the item (document, brief, language, domain, examples); `tools` are the names
+        that its skill declares (None: all that there are)."""
+        self.seed = seed
+        self.roles = frozenset(outside.models) & {"teacher", *OWN_ROLES}
+        self._outside, self._item, self._slots, self._frame = outside, item, slots or {}, frame
+        self._tools = outside.tools if tools is None else {n: outside.tools[n] for n in tools if n in outside.tools}
+        self._recorded: dict[str, tuple[Any, ...]] | None = None
+        self._answers: dict[str, asyncio.Task[Any]] = {}
+        self._asked: set[str] = set()
+
+    async def __call__(
+        self,
+        agent: Agent,
+        /,
+        *,
+        history: Sequence[Message] = (),
+        tools: Sequence[Mapping[str, Any]] = (),
+        sample: int = 0,
+        **slots: Any,
+    ) -> Reply:
+        """The agent's reply, its fields validated. Raises Declined, ReplyError, or what ends the run."""
+        slots = {**self._slots, **slots}
+        messages = prompts.messages(agent, slots, history, self._frame)
+        if agent.tools and not tools:
+            return await self._tooled(agent, messages, sample, slots)
+        read = await self._reply(agent, messages, tuple(tools), sample, slots, may_call=bool(tools))
+        return _reply_of(agent, read)
+
+    async def _tooled(
+        self, agent: Agent, messages: tuple[Message, ...], sample: int, slots: Mapping[str, Any]
+    ) -> Reply:
+        """Up to `agent.rounds` tool calls, then an answer without more."""
+        offered = tuple(_envelope(self._tools[name].declaration) for name in agent.tools if name in self._tools)
+        transcript: tuple[Message, ...] = ()
+        left = agent.rounds if offered else 0
+        while True:
+            if not left and transcript:
+                transcript = (*transcript, {"role": "user", "content": _again()["rounds"]})
+            read = await self._reply(agent, messages + transcript, offered, sample, slots, may_call=left > 0)
+            calls = numbered(read.completion.calls, len(transcript))[: max(left, 0)]
+            if not calls:
+                return _reply_of(agent, read, transcript)
+            results = [await self._told(agent, call) for call in calls]
+            transcript = (*transcript, assistant(read.completion.content, calls), *results)
+            left -= len(calls)
+
+    async def _told(self, agent: Agent, call: Call) -> Message:
+        """The result of a call as the model sees it; what went wrong is a result too."""
+        try:
+            if call.name not in agent.tools:
+                raise ToolError(f"no tool named {call.name!r}; there are: {', '.join(agent.tools)}")
+            if call.arguments is None:
+                raise ToolError("the arguments are not a JSON object")
+            told = pack(await self.use(call.name, **call.arguments))
+        except ToolError as error:
+            told = pack({"error": str(error)})
+        if len(told) > SHOWN_CHARACTERS:
+            told = f"{told[:SHOWN_CHARACTERS]} … ({len(told) - SHOWN_CHARACTERS} more characters)"
+        return {"role": "tool", "tool_call_id": call.id, "content": told}
+
+    async def _reply(
+        self,
+        agent: Agent,
+        messages: tuple[Message, ...],
+        tools: tuple[Mapping[str, Any], ...],
+        sample: int,
+        slots: Mapping[str, Any],
+        may_call: bool,
+    ) -> Read:
+        """A usable reply: from the journal where it is there, else paid for; at most ATTEMPTS of them."""
+        schema, said, faults = _schema_of(agent), messages, []
+        for attempt in range(ATTEMPTS):
+            request = Request(
+                agent.name, said, schema, tools, agent.temperature, agent.max_tokens, sample, attempt, slots
+            )
+            body = body_of(request)
+            key = key_of(self._item, body)
+            read = self._recall(key, agent, may_call)
+            if read is None:
+                if key not in self._answers:  # two branches that ask the same at once share one answer
+                    paying = self._outside.pay(key, self._item, agent, request, body, may_call)
+                    self._answers[key] = self._outside.start(paying)
+                read = await asyncio.shield(self._answers[key])
+            assert read is not None
+            if read.outcome == "ok":
+                return read
+            if read.outcome == "declined":
+                raise Declined(read.note)
+            if read.outcome == "error":
+                raise ReplyError(read.note)
+            faults.append(f"{read.outcome}{read.note and ': '}{read.note}")
+            said = messages + _mended(read)
+        raise ReplyError(f"no usable reply after {ATTEMPTS} attempts: {' | '.join(faults)}"[:2000])
+
+    # ── tools ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def use(self, tool: str, /, **arguments: Any) -> Any:
+        """The tool's result, from the journal where it is there. Raises ToolError where the tool is not this skill's,
+        where the arguments do not fit, and where the tool says so."""
+        held = self._tools.get(tool)
+        if held is None:
+            there = ", ".join(self._tools) or "none"
+            known = "not declared by this skill" if tool in self._outside.tools else "unknown"
+            raise ToolError(f"tool {tool!r} is {known}; there are: {there}. A skill declares its tools in skill.toml")
+        if wrong := fault(parameters(held.declaration), arguments):
+            raise ToolError(f"{tool}: {wrong}")
+        body = pack(dict(sorted(arguments.items())))
+        if len(body) > ARGUMENT_BYTES:
+            raise ToolError(f"{tool}: arguments of {len(body)} bytes; at most {ARGUMENT_BYTES}")
+        key = key_of(self._item, f"{tool}\x1f{held.version}\x1f{body}")
+        if (row := self._memory().get(key)) is not None:
+            self._asked.add(key)
+            result, error = row[1], row[2]
+        else:
+            if key not in self._answers:
+                self._answers[key] = self._outside.start(self._used(key, held, arguments, body))
+            result, error = await asyncio.shield(self._answers[key])
+        if error is not None:
+            raise ToolError(error)
+        return unpack(result)
+
+    async def _used(
+        self, key: str, tool: Tool, arguments: Mapping[str, Any], body: str
+    ) -> tuple[str | None, str | None]:
+        """Result or error as JSON text, journaled behind us: a use that is lost is made again for nothing."""
+        started = time()
+        result: str | None = None
+        error: str | None = None
+        try:
+            made = pack(await tool(**arguments))
+            if len(made) > RESULT_BYTES:
+                raise ToolError(f"{tool.name}: a result of {len(made)} bytes; at most {RESULT_BYTES}")
+            result = made
+        except ToolError as told:
+            error = str(told)
+        row = (key, self._item, tool.name, tool.version, body, result, error, started, time() - started)
+        self._outside.journal.post(Write(_USE, (*row, self._outside.journal.epoch)))
+        return result, error
+
+    # ── the journal's answers ────────────────────────────────────────────────────────────────────────────────────
+
+    def _memory(self) -> dict[str, tuple[Any, ...]]:
+        """What the journal held for this item when its first question was asked: by key, the epoch first."""
+        if self._recorded is None:
+            read = self._outside.journal.read
+            calls = read("SELECT key, epoch, outcome, note, completion, agent FROM calls WHERE item = ?", (self._item,))
+            uses = read("SELECT key, epoch, result, error, tool FROM uses WHERE item = ?", (self._item,))
+            self._recorded = {row[0]: row[1:] for row in (*calls, *uses)}
+        return self._recorded
+
+    def _recall(self, key: str, agent: Agent, may_call: bool) -> Read | None:
+        row = self._memory().get(key)
+        if row is None:
+            return None
+        self._asked.add(key)
+        self._outside.recalled += 1
+        _, outcome, note, stored, _ = row
+        if stored is None:
+            return Read(outcome, note)
+        return read_completion(agent, completion_of(stored), may_call)
+
+    def finish(self) -> None:
+        """Raises ReplayDiverged if a reply that this run paid for was not asked for again."""
+        left = [row[-1] for key, row in self._memory().items() if row[0] and key not in self._asked]
+        if left:
+            raise ReplayDiverged(
+                f"replay diverged at item {self._item}: {len(left)} recorded calls were not asked for again, the first "
+                f"to {left[0]}. The run is as it was; use the Preceptor and the pack that it began with, or --fork it"
+            )
+
+
+# ── plain functions ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def body_of(request: Request) -> str:
+    """The logical request as JSON text: what is hashed, and what is stored."""
+    r = request
+    parts = {"agent": r.agent, "messages": r.messages, "schema": r.schema, "tools": r.tools}
+    drawn = {"temperature": r.temperature, "max_tokens": r.max_tokens, "sample": r.sample, "attempt": r.attempt}
+    return pack(parts | drawn)
+
+
+def key_of(item: str, body: str) -> str:
+    """The key of a call: one item, one logical request."""
+    return blake2b(f"{item}\x1f{body}".encode(errors="surrogatepass"), digest_size=16).hexdigest()
+
+
+def read_completion(agent: Agent, completion: Completion, may_call: bool) -> Read:
+    """What a completion is worth. Cut, refused and empty replies are never success."""
+    if completion.finish == "content_filter":
+        return Read("refused", "the endpoint's filter stopped it", completion)
+    if completion.finish == "length":
+        return Read("cut", f"cut after {completion.completion_tokens} tokens", completion)
+    if completion.calls:
+        if may_call:
+            return Read("ok", "", completion)
+        return Read("misfit", _again()["rounds"].strip(), completion)
+    if not completion.content.strip():
+        return Read("empty", "", completion)
+    try:
+        return Read("ok", "", completion, prompts.read_reply(agent, completion.content))
+    except prompts.Misfit as error:
+        return Read("misfit", str(error), completion)
+    except Declined as error:
+        return Read("declined", str(error), completion)
+
+
+def completion_of(stored: str) -> Completion:
+    """The completion that the journal holds."""
+    value = unpack(stored)
+    value["calls"] = tuple(Call(**call) for call in value["calls"])
+    return Completion(**value)
+
+
+def numbered(calls: Sequence[Call], base: int) -> tuple[Call, ...]:
+    """`calls`, each with an id that a tool message can answer to."""
+    return tuple(c if c.id else Call(c.name, c.arguments, f"call_{base}_{n}", c.raw) for n, c in enumerate(calls))
+
+
+def assistant(content: str, calls: Sequence[Call]) -> Message:
+    """The assistant's turn that made `calls`, in OpenAI's form."""
+    made = [
+        {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.raw or pack(c.arguments)}}
+        for c in calls
+    ]
+    return {"role": "assistant", "content": content, "tool_calls": made}
+
+
+def _reply_of(agent: Agent, read: Read, transcript: tuple[Message, ...] = ()) -> Reply:
+    done = read.completion
+    text = prompts.prose_of(done.content) if agent.prose and agent.fields else done.content
+    return Reply(text, read.fields, numbered(done.calls, len(transcript)), done.reasoning, done.model, transcript)
+
+
+def _mended(read: Read) -> tuple[Message, ...]:
+    """The turns that show a model what was wrong. A refusal or an empty reply is only asked for again."""
+    done = read.completion
+    if read.outcome == "cut":
+        opening = f"{done.content[:1000].rstrip()} …"
+        return ({"role": "assistant", "content": opening}, {"role": "user", "content": _again()["cut"].strip()})
+    if read.outcome != "misfit":
+        return ()
+    bad = done.content or pack([{"name": c.name, "arguments": c.arguments} for c in done.calls])
+    told = _again()["misfit"].replace("{error}", read.note).strip()
+    return ({"role": "assistant", "content": bad}, {"role": "user", "content": told})
+
+
+def _envelope(declaration: Mapping[str, Any]) -> Mapping[str, Any]:
+    return declaration if "function" in declaration else {"type": "function", "function": declaration}
+
+
+@cache
+def _schema_of(agent: Agent) -> Mapping[str, Any] | None:
+    return prompts.schema_of(agent)
+
+
+@cache
+def _again() -> dict[str, str]:
+    return tomllib.loads(files("preceptor.engine").joinpath("again.toml").read_text("utf-8"))
