@@ -340,6 +340,10 @@ def _summed(values: Sequence[Value]) -> Value:
     return total
 
 
+def _exactly(value: Value) -> Fraction:
+    return Fraction(value)
+
+
 _OPERATIONS: dict[str, Callable[[Value, Value], Value]] = {
     "+": _added,
     "-": _taken,
@@ -359,9 +363,9 @@ FUNCTIONS: dict[str, tuple[int, int, Callable[[Sequence[Value]], Value]]] = {
     "abs": (1, 1, lambda v: abs(v[0])),
     "ceil": (1, 1, lambda v: Fraction(math.ceil(v[0]))),
     "floor": (1, 1, lambda v: Fraction(math.floor(v[0]))),
-    "max": (1, 1_000, lambda v: max(v, key=Fraction)),
+    "max": (1, 1_000, lambda v: sorted(v, key=_exactly)[-1]),
     "mean": (1, 1_000, lambda v: _divided(_summed(v), Fraction(len(v)))),
-    "min": (1, 1_000, lambda v: min(v, key=Fraction)),
+    "min": (1, 1_000, lambda v: sorted(v, key=_exactly)[0]),
     "mod": (2, 2, lambda v: _remainder(v[0], v[1])),
     "round": (1, 2, _rounded),
     "sqrt": (1, 1, lambda v: _root(v[0])),
