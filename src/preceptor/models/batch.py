@@ -150,7 +150,7 @@ class BatchModel:
         return sorted(self.folder.glob("requests-*.jsonl"))
 
     def _already_written(self) -> set[str]:
-        """The ids in the folder's requests. A last line that a crash cut off is taken out: batch readers choke on it."""
+        """The ids in the folder's requests. A last line that a crash cut off is taken out."""
         known: set[str] = set()
         for path in self._requests():
             raw = path.read_bytes()

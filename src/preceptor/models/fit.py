@@ -65,11 +65,11 @@ def fitted(request: Request, fit: Fit) -> dict[str, Any]:
     if fit.tools == "native":
         body = _with_schema(list(request.messages), request.schema, replace(fit, means="instructions"))
         return {**body, "tools": [dict(tool) for tool in request.tools]}
-    described = orjson.dumps(
-        [tool.get("function", tool) for tool in request.tools], option=orjson.OPT_INDENT_2
-    ).decode()
-    answer = '"<your reply>"' if request.schema is None else f"<an object of this schema: {canonical(request.schema)}>"
-    messages = appended(plain(request.messages), filled("actions", tools=described, answer=answer))
+    described = _indented([tool.get("function", tool) for tool in request.tools])
+    fields = request.schema and filled("answer_fields", schema=orjson.dumps(request.schema).decode())
+    messages = appended(
+        plain(request.messages), filled("actions", tools=described, answer=fields or filled("answer_text"))
+    )
     # The tools' own text already says what to write, so that lower rungs need no second instruction.
     return _with_schema(messages, action_schema(request), fit, say=False)
 
@@ -88,10 +88,13 @@ def _with_schema(
         elif fit.means == "json_object":
             body["response_format"] = {"type": "json_object"}
         if say and fit.means in ("json_object", "instructions"):
-            messages = appended(
-                messages, filled("schema", schema=orjson.dumps(schema, option=orjson.OPT_INDENT_2).decode())
-            )
+            messages = appended(messages, filled("schema", schema=_indented(schema)))
     return {"messages": merged(messages if fit.system else _without_system(messages)), **body}
+
+
+def _indented(value: Any) -> str:
+    """JSON for a model to read, in the order in which it should write."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
 def action_schema(request: Request) -> dict[str, Any]:
@@ -220,7 +223,7 @@ def without_nulls(value: Any, schema: Any) -> Any:
 def unfitted(completion: Completion, request: Request, fit: Fit) -> Completion:
     """The completion as if the endpoint had taken the logical request: action objects as calls, helper nulls gone."""
     if request.tools and fit.tools == "action" and not completion.calls:
-        completion = _from_action(completion, request)
+        completion = _from_action(completion, request, fit)
     if request.schema is not None and fit.means == "json_schema_subset" and not completion.calls:
         value = json_in(completion.content)
         if value is not None and completion.finish == "stop":
@@ -237,7 +240,7 @@ def means_of(request: Request, fit: Fit) -> str:
     return "json_schema" if fit.means == "json_schema_subset" else fit.means
 
 
-def _from_action(completion: Completion, request: Request) -> Completion:
+def _from_action(completion: Completion, request: Request, fit: Fit) -> Completion:
     said = json_in(completion.content)
     if not isinstance(said, dict) or completion.finish not in ("stop", "tool_calls"):
         return completion
@@ -245,6 +248,8 @@ def _from_action(completion: Completion, request: Request) -> Completion:
         arguments = said.get("arguments")
         # Distinct in each round: the conversation so far is part of it.
         call_id = f"call_{digest(canonical(list(request.messages)), request.sample, request.attempt)[:12]}"
+        if fit.means == "json_schema_subset":
+            arguments = without_nulls(arguments, _parameters(request, said["action"]))
         whole = arguments if isinstance(arguments, dict) else None
         call = Call(str(said["action"]), whole, call_id, canonical(arguments))
         return replace(completion, content="", calls=(call,), finish="tool_calls")
@@ -252,6 +257,11 @@ def _from_action(completion: Completion, request: Request) -> Completion:
         answer = said["answer"]
         return replace(completion, content=answer if isinstance(answer, str) else orjson.dumps(answer).decode())
     return completion
+
+
+def _parameters(request: Request, name: Any) -> Any:
+    functions = (tool.get("function", tool) for tool in request.tools)
+    return next((function.get("parameters") for function in functions if function["name"] == name), None)
 
 
 def json_in(said: str) -> Any | None:
@@ -285,8 +295,10 @@ SCHEMA_WORDS = (
 )
 TOOL_WORDS = ("tool_choice", "tool choice", "tools", "function call", "tool-call-parser", "tool call")
 UNKNOWN_WORDS = re.compile(
-    r"unsupported|not support|unknown|unrecogni[sz]ed|unexpected|extra|not permitted|not allowed|forbidden|invalid|only the default"
+    r"unsupported|not support|unknown|unrecogni[sz]ed|unexpected|extra|not permitted|not allowed|only allowed"
+    r"|forbidden|invalid|only the default|must be"
 )
+SYSTEM_WORDS = re.compile(r"system.{0,20}(role|message|prompt).{0,60}(not|must|only)")
 KEPT = frozenset({"model", "messages", "response_format", "tools"})
 
 
@@ -299,32 +311,27 @@ def mended(fit: Fit, body: Mapping[str, Any], said: str) -> tuple[Fit, str] | No
     swapped = _other_token_key(fit, body, lowered)
     if swapped is not None:
         return swapped
-    if (
-        fit.system
-        and "system" in lowered
-        and re.search(r"system.{0,20}(role|message|prompt).{0,60}(not|must|only)", lowered)
-    ):
+    if "response_format" not in lowered and (less := _one_less(fit, body, lowered, quoted=True)):
+        return less
+    if fit.system and SYSTEM_WORDS.search(lowered):
         return replace(fit, system=False), "system messages are sent as part of the first user message"
     if "tools" in body and any(word in lowered for word in TOOL_WORDS):
-        return replace(
-            fit, tools="action"
-        ), "tools are asked for by an action object, since it has no native tool calls"
+        change = "tools are asked for by an action object, since it has no native tool calls"
+        return replace(fit, tools="action"), change
     if "response_format" in body and any(word in lowered for word in SCHEMA_WORDS):
         return _rung_down(fit)
     return _one_less(fit, body, lowered)
 
 
 def _other_token_key(fit: Fit, body: Mapping[str, Any], lowered: str) -> tuple[Fit, str] | None:
-    if "max_completion_tokens" in lowered and fit.token_key == "max_tokens" and "max_tokens" in body:
-        if "instead" in lowered or "max_tokens" in lowered and UNKNOWN_WORDS.search(lowered):
-            return replace(fit, token_key="max_completion_tokens"), "`max_completion_tokens` is sent for `max_tokens`"
-    if "max_completion_tokens" in body and "max_completion_tokens" in lowered and UNKNOWN_WORDS.search(lowered):
-        if "max_completion_tokens" not in fit.left_out:
-            left_out = fit.left_out | {"max_completion_tokens"}  # so that the two names cannot take turns for ever
-            return replace(
-                fit, token_key="max_tokens", left_out=left_out
-            ), "`max_tokens` is sent for `max_completion_tokens`"
-    return None
+    if "max_completion_tokens" not in lowered or not ("instead" in lowered or UNKNOWN_WORDS.search(lowered)):
+        return None
+    if "max_completion_tokens" in fit.left_out:  # so that the two names cannot take turns for ever
+        return None
+    if fit.token_key == "max_tokens":
+        return replace(fit, token_key="max_completion_tokens"), "`max_completion_tokens` is sent for `max_tokens`"
+    left_out = fit.left_out | {"max_completion_tokens"}
+    return replace(fit, token_key="max_tokens", left_out=left_out), "`max_tokens` is sent for `max_completion_tokens`"
 
 
 def _rung_down(fit: Fit) -> tuple[Fit, str] | None:
@@ -339,12 +346,14 @@ def _rung_down(fit: Fit) -> tuple[Fit, str] | None:
     return replace(fit, means=LADDER[at]), words[LADDER[at]]
 
 
-def _one_less(fit: Fit, body: Mapping[str, Any], lowered: str) -> tuple[Fit, str] | None:
+def _one_less(fit: Fit, body: Mapping[str, Any], lowered: str, quoted: bool = False) -> tuple[Fit, str] | None:
+    """One parameter less: the one that the refusal names, in quotes where `quoted`."""
     if not UNKNOWN_WORDS.search(lowered):
         return None
+    before, behind = ("[\"'`]", "[\"'`\\\\]") if quoted else ("(?<![a-z_])", "(?![a-z_])")
     for key in body:
         if key in KEPT or key in fit.left_out or key == fit.token_key:
             continue
-        if re.search(rf"(?<![a-z_]){re.escape(key.lower())}(?![a-z_])", lowered):
+        if re.search(before + re.escape(key.lower()) + behind, lowered):
             return replace(fit, left_out=fit.left_out | {key}), f"`{key}` is left out, since the endpoint refuses it"
     return None

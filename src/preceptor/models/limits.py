@@ -108,10 +108,13 @@ class Patience:
     """How long an endpoint that answers nobody is tried before the run stops."""
 
 
+PATIENCE = Patience()
+
+
 class Lane:
     """The way to one model: its slots, its pace and its health."""
 
-    def __init__(self, name: str, in_flight: int, *, notice: Notice, patience: Patience = Patience()) -> None:
+    def __init__(self, name: str, in_flight: int, *, notice: Notice, patience: Patience = PATIENCE) -> None:
         self.name = name
         self.ceiling = max(1, in_flight)
         self.limit = float(self.ceiling)
@@ -182,7 +185,8 @@ class Lane:
         wait = back_off if fault.wait is None else fault.wait + back_off / 10
         if wait > self.patience.longest:
             raise EndpointError(
-                f"{self.name} asks to wait {spoken(wait)} ({fault}). Everything finished is kept: run the same command then."
+                f"{self.name} asks to wait {spoken(wait)} ({fault}). "
+                "Everything finished is kept: run the same command again then."
             )
         if time.monotonic() - began + wait > self.patience.seconds:
             raise EndpointError(f"{self.name} has been too busy for {spoken(self.patience.seconds)}: {fault}")

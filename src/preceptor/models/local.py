@@ -1,4 +1,4 @@
-"""The embedded model: llama.cpp in this process, one server per file, two slots, prompts remembered by their beginnings.
+"""The embedded model: llama.cpp in this process, one server per file, two slots, beginnings of prompts remembered.
 
 It proves the machinery, not the teaching: the model that comes with it has 135 million parameters.
 

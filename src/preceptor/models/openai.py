@@ -17,7 +17,7 @@ import orjson
 from preceptor.errors import EndpointError, RecipeError, ReplyError
 from preceptor.models import fit as fits
 from preceptor.models import reply as replies
-from preceptor.models.limits import Fault, Lane, Notice, Patience, classify, retry_after
+from preceptor.models.limits import PATIENCE, Fault, Lane, Notice, Patience, classify, retry_after
 from preceptor.types import Completion, Request
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class OpenAIModel:
         *,
         notice: Notice = lambda said: None,
         environ: Mapping[str, str] = os.environ,
-        patience: Patience = Patience(),
+        patience: Patience = PATIENCE,
     ) -> None:
         self.name = endpoint.model
         self.endpoint = replace(endpoint, url=base_url(endpoint.url))
@@ -220,7 +220,7 @@ class OpenAIModel:
             self._once(f"{self.name}: it does not hold to `response_format`; schemas are asked for in the prompt alone")
 
     async def _http(self, method: str, path: str, body: Any, seconds: float) -> tuple[int, Any, str]:
-        """(status, parsed body or None, body as text). Raises Fault for what no body tells: transport, size, waiting."""
+        """(status, parsed body or None, body as text). Raises Fault for what no body tells."""
         import aiohttp
 
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -252,7 +252,7 @@ class OpenAIModel:
             whole += chunk
             if len(whole) > BODY_LIMIT:
                 response.close()
-                raise Fault("content" if response.status == 200 else "permanent", "the reply is over 32 MB")
+                raise Fault("permanent", f"a reply of over {BODY_LIMIT // 2**20} MB", status=response.status)
         raw = whole.decode("utf-8", "replace")
         try:
             parsed = orjson.loads(bytes(whole))
@@ -303,8 +303,10 @@ class OpenAIModel:
             )
         if _too_long(str(fault)):
             return ReplyError(f"the prompt is too long for {self.name}: {fault}")
-        said = f"{self.name} at {where} refuses the request ({fault.status or 'transport'}: {fault})"
-        if self.lane.answered or not fault.status:
+        if fault.status == 200:
+            return ReplyError(f"{self.name} at {where} sends {fault}")
+        said = f"{self.name} at {where} refuses the request ({fault.status}: {fault})"
+        if self.lane.answered:
             return ReplyError(said)
         return EndpointError(f"{said}; it has answered none so far: check `model`, `extra_body` and the other settings")
 

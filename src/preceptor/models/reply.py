@@ -137,7 +137,7 @@ def _object(written: str) -> dict[str, Any] | None:
 
 
 def usage(said: Any, request: Request, written: str) -> tuple[int, int, int, int]:
-    """(prompt, completion, reasoning, cached) tokens; what is missing or absurd is estimated from characters, never 0."""
+    """(prompt, completion, reasoning, cached) tokens; what is missing or absurd is estimated, never 0."""
     said = said if isinstance(said, Mapping) else {}
     prompt_details = said.get("prompt_tokens_details")
     completion_details = said.get("completion_tokens_details")
