@@ -59,6 +59,7 @@ class TestLoaded:
     pytestmark = pytest.mark.asyncio(loop_scope="module")
 
     async def test_it_answers_with_real_counts_and_leaves_the_event_loop_free(self, model: LocalModel) -> None:
+        await model.complete(request(max_tokens=1))  # loading holds the interpreter for a second
         task = asyncio.create_task(model.complete(request(max_tokens=12)))
         worst = 0.0
         while not task.done():
@@ -138,13 +139,14 @@ def test_the_process_ends_cleanly_while_the_model_is_writing(close: str) -> None
 
 
 @needs_it
-async def test_a_reply_cut_by_closing_is_no_reply() -> None:
-    one = LocalModel(context=1024)
+async def test_a_reply_cut_by_closing_is_no_reply_and_others_go_on() -> None:
+    one, other = LocalModel(context=1024), LocalModel(context=1024)
+    await asyncio.gather(*(each.complete(request(max_tokens=1)) for each in (one, other)))
     task = asyncio.create_task(one.complete(request("Tell a long story.", max_tokens=900)))
-    while one._server is None:
-        await asyncio.sleep(0.05)
     await asyncio.sleep(0.3)
     await one.close()
+    assert (await other.complete(request(max_tokens=3))).completion_tokens <= 3
+    await other.close()
     with pytest.raises(errors.EndpointError, match="closed"):
         await task
 

@@ -84,9 +84,8 @@ async def test_without_a_matching_line_the_error_shows_agent_prompt_and_what_the
 
 
 async def test_a_script_is_a_file_of_json_lines_or_toml(tmp_path: Path) -> None:
-    (tmp_path / "s.jsonl").write_text(
-        '# comment\n{"agent": "*/answer", "fields": {"final": "B"}, "times": "always"}\n\n{"agent": "*/x", "text": "t"}\n'
-    )
+    lines = ("# comment", '{"agent": "*/answer", "fields": {"final": "B"}}', "", '{"agent": "*/x", "text": "t"}')
+    (tmp_path / "s.jsonl").write_text("\n".join(lines))
     (tmp_path / "s.toml").write_text('[[reply]]\nagent = "*/answer"\nfields = { final = "B" }\n')
     for name in ("s.jsonl", "s.toml"):
         model = open_model(f"scripted:{name}", base=tmp_path)

@@ -12,7 +12,7 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,7 +45,10 @@ def default_gguf() -> Path:
 
 
 class LocalModel:
-    """A GGUF file, loaded at first use, answered in threads so that the event loop goes on."""
+    """A GGUF file, loaded at first use, answered in threads so that the event loop goes on.
+
+    Loading itself holds the interpreter: 1.5 s for the embedded model, more for larger files.
+    """
 
     def __init__(
         self,
@@ -68,18 +71,22 @@ class LocalModel:
         self._settings = (context, threads or cores())
         self._notice = notice
         self._server: _Server | None = None
+        self._closed = threading.Event()
         self._slots = asyncio.Semaphore(SLOTS)
 
     async def complete(self, request: Request) -> Completion:
         async with self._slots:
             server = await self._loaded()
             began = time.monotonic()
-            answer = await _in_thread(lambda stop: server.chat(self._body(request), stop))
+            closed = self._closed
+            answer = await _in_thread(lambda stop: server.chat(self._body(request), (stop, closed)))
         completion = self._read(answer, request, time.monotonic() - began)
         return fits.unfitted(completion, request, self.fit)
 
     async def close(self) -> None:
-        server, self._server = self._server, None
+        """Ends what is being written, which raises, and gives the memory back where nobody else uses the file."""
+        self._closed.set()
+        server, self._server, self._closed = self._server, None, threading.Event()
         if server is not None:
             await _in_thread(lambda stop: server.release())
 
@@ -114,14 +121,14 @@ class LocalModel:
 
 
 class _Server:
-    """One llama.cpp server for one file, shared by every LocalModel of this process that names the file."""
+    """One llama.cpp server for one file, shared by the LocalModels of this process that name it with equal settings."""
 
     # Not configuration but the machine's memory: a second copy of the weights would serve nobody.
-    _running: ClassVar[dict[Path, "_Server"]] = {}
+    _running: ClassVar[dict[tuple[Path, int, int], "_Server"]] = {}
     _lock: ClassVar = threading.Lock()
 
     def __init__(self, path: Path, context: int, threads: int) -> None:
-        self.path = path
+        self.key = (path, context, threads)
         self.users = 0
         self._stopping = threading.Event()
         self._idle = threading.Condition()
@@ -132,8 +139,8 @@ class _Server:
     @classmethod
     def of(cls, path: Path, context: int, threads: int) -> "_Server":
         with cls._lock:
-            server = cls._running.get(path) or cls(path, context, threads)
-            cls._running[path] = server
+            key = (path, context, threads)
+            server = cls._running[key] = cls._running.get(key) or cls(*key)
             server.users += 1
             return server
 
@@ -142,17 +149,20 @@ class _Server:
             self.users -= 1
             if self.users > 0:
                 return
-            self._running.pop(self.path, None)
+            self._running.pop(self.key, None)
         self._stop()
         atexit.unregister(self._stop)
 
-    def chat(self, body: dict[str, Any], stop: threading.Event) -> dict[str, Any]:
+    def chat(self, body: dict[str, Any], ends: Sequence[threading.Event]) -> dict[str, Any]:
         """The whole reply as a chat completions object. Streamed inside, since only a stream can be stopped."""
         gathered = _Gathered()
 
         def take(chunk: Any) -> bool:
             gathered.take(chunk)
-            return stop.is_set() or self._stopping.is_set()  # True ends the generation
+            return stopped()  # True ends the generation
+
+        def stopped() -> bool:
+            return self._stopping.is_set() or any(end.is_set() for end in ends)
 
         with self._idle:
             if self._stopping.is_set():
@@ -169,7 +179,7 @@ class _Server:
                 self._idle.notify_all()
         if isinstance(refusal, Mapping) and refusal.get("error"):
             return dict(refusal)
-        if stop.is_set() or self._stopping.is_set():  # half a reply must not pass for a whole one
+        if stopped():  # half a reply must not pass for a whole one
             raise EndpointError("the embedded model was closed while it was writing")
         return gathered.whole()
 
