@@ -83,8 +83,8 @@ class Recipe(_Part):
     """With start = "respond": a JSONL file of instructions that exist already."""
     pause_after: Literal["", "instruct", "refine"] = ""
     into: str = ""
-    chunk: tuple[int, int] = (1200, 6000)
-    """Least and most characters of a document."""
+    chunk: tuple[int, int, int] = (1200, 3000, 6000)
+    """Least, best and most characters of a document."""
     limits: Limits = Limits()
     search: SearchAddress | None = None
     export: dict[str, Any] = Field(default_factory=dict)
@@ -150,7 +150,8 @@ def _said(error: Any) -> str:
     place = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         key = str(error["loc"][-1])
-        part: type[_Part] = {"limits": Limits, "skills": SkillChoice, "search": SearchAddress}.get(str(error["loc"][0]), Recipe)
+        parts: dict[str, type[BaseModel]] = {"limits": Limits, "skills": SkillChoice, "search": SearchAddress}
+        part = parts.get(str(error["loc"][0]), Recipe)
         return f"unknown key {place!r}; {nearest(key, [k for k in part.model_fields if k != 'root'])}"
     return f"{place}: {error['msg'][0].lower() + error['msg'][1:]}"
 

@@ -1,0 +1,370 @@
+"""Recipe → corpus × skills × models × engine: the only file that knows them all."""
+
+import asyncio
+import fnmatch
+import os
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from preceptor import corpus, tools
+from preceptor.checks import all_checks
+from preceptor.draws import digest
+from preceptor.engine import run as engine
+from preceptor.engine.ask import JournaledAsk, Outside
+from preceptor.engine.journal import Journal, fork
+from preceptor.engine.money import Price
+from preceptor.engine.report import Report, report_of
+from preceptor.engine.store import Item, Store
+from preceptor.errors import ChangedRun, RecipeError
+from preceptor.flows.given import given, with_given
+from preceptor.flows.produce import FLOWS_VERSION, produce
+from preceptor.models import open_model
+from preceptor.prompts import render
+from preceptor.recipe import ROLES, ModelSpec, Recipe, ready
+from preceptor.skill import BUILT_IN, Kind, Skill, load_skill, nearest
+from preceptor.tools.review import Review
+from preceptor.types import Agent, Ask, Document, Model, Produced, Tool
+
+Notice = Callable[[str], None]
+Tell = Callable[[engine.Progress], None]
+ALWAYS_TOOLS = ("calculator", "python", "simulator", "search")
+
+
+def _silent(_: str) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder and how its last process ended."""
+
+    folder: Path
+    ended: engine.Ended | None = None
+
+    @cached_property
+    def report(self) -> Report:
+        """What the run made, threw away and cost, counted from what is stored."""
+        store = Store(self.folder)
+        try:
+            return report_of(store)
+        finally:
+            store.close()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe with its skills loaded and its documents known: everything but open doors."""
+
+    recipe: Recipe
+    skills: Mapping[str, Skill]
+
+    def skipped(self) -> dict[str, dict[str, list[str]]]:
+        """By skill and role: the kinds that are left out because the recipe gives that role no model."""
+        roles = self.recipe.roles()
+        found: dict[str, dict[str, list[str]]] = {}
+        for name, skill in self.skills.items():
+            for kind in skill.kinds:
+                for role in set(kind.needs) - roles if kind.tier == "real" else ():
+                    found.setdefault(name, {}).setdefault(role, []).append(kind.name)
+        return found
+
+    def fingerprint(self) -> dict[str, str]:
+        """What a resumed run must find unchanged, part by part, so that a change can be named."""
+        parts = {f"recipe.{key}": digest(orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str).decode())
+                 for key, value in self.recipe.pinned().items()}
+        parts |= {f"skill {name}": skill.fingerprint for name, skill in self.skills.items()}
+        parts["shared prompts"] = digest(*(p.read_text() for p in sorted((BUILT_IN / "_shared").rglob("*.md"))))
+        parts["checks"] = digest(*(f"{c.name}@{c.version}" for c in all_checks().values()))
+        parts["flows"] = str(FLOWS_VERSION)
+        if self.recipe.examples:
+            parts["examples"] = digest(self.recipe.path(self.recipe.examples).read_text(encoding="utf-8"))
+        return parts
+
+
+def plan_of(recipe: Recipe) -> Plan:
+    """The recipe with its skills loaded and narrowed to what it chose. Raises RecipeError or PackError."""
+    skills = {}
+    for written, choice in recipe.skills.items():
+        skill = load_skill(written, recipe.root)
+        settings = {step: {**numbers, **getattr(choice, step, {})} for step, numbers in skill.settings.items()}
+        skill = replace(skill, settings=settings)
+        if choice.kinds:
+            skill = skill.only(choice.kinds)
+        for name in choice.without:
+            skill = replace(skill, kinds=tuple(k for k in skill.kinds if k is not skill.kind(name)))
+        if choice.transformers:
+            skill = _with_transformers(skill, choice.transformers)
+        skills[skill.name] = with_given(skill) if recipe.start == "respond" else skill
+    return Plan(recipe, skills)
+
+
+def _with_transformers(skill: Skill, names: Sequence[str]) -> Skill:
+    known = [agent.name.rsplit("/", 1)[-1] for agent in skill.in_step("1_transform")]
+    for name in names:
+        if name not in (*known, "identity"):
+            raise RecipeError(f"skill {skill.name}: no transformer {name!r}; {nearest(name, (*known, 'identity'))}")
+    agents = {n: a for n, a in skill.agents.items() if not n.startswith("1_transform/") or n.rsplit("/", 1)[-1] in names}
+    transform = {**skill.settings["transform"], "original": "identity" in names}
+    return replace(skill, agents=agents, settings={**skill.settings, "transform": transform})
+
+
+# ── what the engine is given ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def items_of(plan: Plan, documents: Iterable[Document]) -> Iterator[Item]:
+    """The plan in its order: pass, document, skill."""
+    held = list(documents)
+    for number in range(plan.recipe.passes):
+        for place, document in enumerate(held):
+            for name in plan.skills:
+                if _taught_with(plan.recipe, name, document):
+                    yield Item(document, name, number, place)
+
+
+def _taught_with(recipe: Recipe, skill: str, document: Document) -> bool:
+    choice = next((c for written, c in recipe.skills.items() if Path(written).name == skill), None)
+    globs = choice.documents if choice else ()
+    return not globs or any(fnmatch.fnmatch(document.source, glob) for glob in globs)
+
+
+def documents_of(recipe: Recipe, known: corpus.Known | None = None) -> corpus.Corpus:
+    """The recipe's documents, cleaned, split and without duplicates; with what became of every file."""
+    read = corpus.read([recipe.path(p) for p in recipe.documents], root=recipe.root, licence=recipe.licence,
+                       language=recipe.language, size=corpus.Size(*recipe.chunk), known=known)
+    if not recipe.domain:
+        return read
+    return replace(read, documents=tuple(replace(d, domain=recipe.domain) for d in read.documents))
+
+
+def instructions_of(recipe: Recipe) -> list[Document]:
+    """The rows of `instructions` as documents of kind `instruction`, one a line."""
+    file = recipe.path(recipe.instructions)
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise RecipeError(f"instructions = {recipe.instructions!r}: {error.strerror}: {file}") from None
+    made = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            source = f"{file.name}#{number}"
+            try:
+                orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise RecipeError(f"{file}, line {number}: not JSON: {error}") from None
+            made.append(Document(digest(source, line), line, source, (0, len(line)), "instruction",
+                                 recipe.language or "en", recipe.domain or "general", recipe.licence))
+    if not made:
+        raise RecipeError(f"{file} holds no instruction; one JSON object a line, such as "
+                          '{"instruction": "…", "passage": "…", "answer": "…"}')
+    return made
+
+
+def examples_of(recipe: Recipe) -> list[str]:
+    """The user's own rows as text for every prompt; at most the first fifty are taken, and at least five asked for."""
+    if not recipe.examples:
+        return []
+    file = recipe.path(recipe.examples)
+    try:
+        rows = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except OSError as error:
+        raise RecipeError(f"examples = {recipe.examples!r}: {error.strerror}: {file}") from None
+    if not 5 <= len(rows) <= 50:
+        raise RecipeError(f"examples = {recipe.examples!r}: {len(rows)} rows; 5 to 50 are asked for, so that they set a "
+                          "tone and leave room for the document")
+    return rows
+
+
+def models_of(recipe: Recipe, plan: Plan, notice: Notice = _silent) -> dict[str, Model]:
+    """Models by role, and by agent where the recipe's [agents] names one. One model, however often it is named."""
+    made: dict[str, Model] = {}
+
+    def opened(spec: ModelSpec) -> Model:
+        key = orjson.dumps(spec, option=orjson.OPT_SORT_KEYS).decode()
+        if key not in made:
+            full = {"in_flight": recipe.limits.in_flight, **spec} if isinstance(spec, dict) else spec
+            made[key] = open_model(full, notice=notice, base=recipe.root)
+        return made[key]
+
+    models = {role: opened(spec) for role in ROLES if (spec := getattr(recipe, role)) is not None}
+    for pattern, name in recipe.agents.items():
+        spec = recipe.models.get(name, getattr(recipe, name, None) if name in ROLES else None)
+        if spec is None:
+            raise RecipeError(f"agents.{pattern!r} names the model {name!r}; {nearest(name, (*ROLES, *recipe.models))}")
+        hit = [a.name for a in _all_agents(plan) if fnmatch.fnmatch(a.name, pattern)]
+        if not hit:
+            raise RecipeError(f"agents.{pattern!r} fits no agent; {nearest(pattern, [a.name for a in _all_agents(plan)])}")
+        models |= dict.fromkeys(hit, opened(spec))
+    return models
+
+
+def _all_agents(plan: Plan) -> list[Agent]:
+    return [agent for skill in plan.skills.values() for agent in skill.agents.values()]
+
+
+def prices_of(recipe: Recipe, models: Mapping[str, Model]) -> dict[str, Price]:
+    """The price table of the run, by model name."""
+    specs: dict[str, ModelSpec | None] = {role: getattr(recipe, role) for role in ROLES} | dict(recipe.models)
+    found: dict[str, Price] = {}
+    for spec in specs.values():
+        if isinstance(spec, dict) and "price" in spec:
+            name = str(spec.get("model", ""))
+            price = spec["price"]
+            unknown = [k for k in price if k not in ("input", "output", "cached")]
+            if unknown:
+                raise RecipeError(f"price of {name}: unknown key {unknown[0]!r}; there are: input, output, cached")
+            found |= {m.name: Price(float(price.get("input", 0)), float(price.get("output", 0)), price.get("cached"),
+                                    int(spec.get("reasoning_budget") or 0))
+                      for m in models.values() if m.name == name or m.name.endswith(name)}
+    free = {m.name: Price() for m in models.values() if m.name.startswith(("local", "scripted", "simulated"))}
+    return {**free, **found}
+
+
+def frame_of(document: Document, recipe: Recipe, skill: Skill, examples: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """The system message that all agents of a document share, and the slots that reach every prompt."""
+    names = tomllib.loads((BUILT_IN / "_shared" / "languages.toml").read_text(encoding="utf-8"))
+    language = document.language
+    slots = {"document": document, "language": language, "language_name": names.get(language, language),
+             "domain": document.domain, "brief": recipe.brief, "examples": list(examples)}
+    return render(skill.agent("_shared/frame").template, slots, "_shared/frame"), slots
+
+
+def door(outside: Outside, plan: Plan, examples: Sequence[str]) -> engine.Door:
+    """For each item its ask: what it may use, and what every prompt of it is told."""
+
+    def of(item: Item) -> JournaledAsk:
+        skill = plan.skills[item.skill]
+        frame, slots = frame_of(item.document, plan.recipe, skill, examples)
+        seed = f"{plan.recipe.seed}/{item.skill}/{item.pass_number}"
+        return JournaledAsk(outside, item.id, seed=seed, slots=slots, frame=frame)
+
+    return of
+
+
+def work(plan: Plan) -> engine.Work:
+    """What is done with an item: the three flows, respond and verify; or only the last two of an instruction."""
+
+    async def done(item: Item, ask: Ask) -> Produced:
+        skill = plan.skills[item.skill]
+        start: Any = given(item.document, skill, ask.seed) if item.document.kind == "instruction" else item.document
+        return await produce(start, skill, ask, pause_after=plan.recipe.pause_after)
+
+    return done
+
+
+def tools_of(plan: Plan, folder: Path, documents: Sequence[Document]) -> list[Tool]:
+    """Everything that agents and checks of these skills may use, and nothing else."""
+    named = {name for agent in _all_agents(plan) for name in agent.tools}
+    named |= {name for skill in plan.skills.values() for name in skill.of("respond", "tools")}
+    wanted = [name for name in ALWAYS_TOOLS if name in named]
+    address = plan.recipe.search.model_dump() if plan.recipe.search else None
+    opened: list[Tool] = list(tools.open_tools(wanted, documents=documents, address=address).values())
+    if plan.recipe.pause_after:
+        opened.append(Review(folder / "review.jsonl"))
+    return opened
+
+
+# ── the verbs ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def run(
+    recipe: Recipe,
+    into: str | Path = "",
+    *,
+    add: bool = False,
+    fork_from: str | Path = "",
+    limit: int = 0,
+    tell: Tell | None = None,
+    notice: Notice = _silent,
+    poll: float = 0.0,
+    models: Mapping[str, Model] | None = None,
+    signals: bool = True,
+) -> Run:
+    """Make the rows of a recipe. The same call again goes on where the last one stopped.
+
+    `into` is the run's folder (default: the recipe's own, else runs/NAME). `add` takes documents that are new into a
+    finished run; `fork_from` starts a new run that re-pays only what changed. `limit` takes only so many documents.
+    `poll` waits for batch replies, asking every so many seconds. `models` replaces the recipe's, by role (for tests).
+    Raises ChangedRun where the folder holds a run of another recipe, and what the engine raises.
+    """
+    recipe = recipe if models else ready(recipe)
+    plan = plan_of(recipe.model_copy(update={"teacher": "given"}) if models and not recipe.teacher else recipe)
+    folder = Path(into or recipe.path(recipe.into or f"runs/{recipe.name}"))
+    return asyncio.run(_run(plan, folder, add, fork_from, limit, tell, notice, poll, models, signals))
+
+
+async def _run(
+    plan: Plan, folder: Path, add: bool, fork_from: str | Path, limit: int, tell: Tell | None, notice: Notice,
+    poll: float, models: Mapping[str, Model] | None, signals: bool,
+) -> Run:
+    recipe = plan.recipe
+    examples = examples_of(recipe)
+    documents = _documents(plan, notice, limit)
+    opened = dict(models) if models else models_of(recipe, plan, notice)
+    journal = Journal(folder)
+    try:
+        await _same_run(journal, plan, add, fork_from)
+        outside = Outside(journal, opened, tools=tools_of(plan, folder, documents),
+                          prices={} if models and recipe.limits.cost is None else prices_of(recipe, opened),
+                          cap=recipe.limits.cost, slots=recipe.limits.in_flight)
+        ended = await engine.run(items_of(plan, documents), work(plan), door(outside, plan, examples), outside,
+                                 tell=tell, poll=poll, signals=signals)
+    finally:
+        for model in dict.fromkeys(opened.values()):
+            await model.close()
+        journal.close()
+    return Run(folder, ended)
+
+
+def _documents(plan: Plan, notice: Notice, limit: int) -> list[Document]:
+    if plan.recipe.start == "respond":
+        return list(islice(instructions_of(plan.recipe), limit or None))
+    read = documents_of(plan.recipe)
+    for line in read.lines:
+        if line.reason:
+            notice(f"{line.source}: {line.reason}")
+    return list(islice(read.documents, limit or None))
+
+
+async def _same_run(journal: Journal, plan: Plan, add: bool, fork_from: str | Path) -> None:
+    """The folder holds this run, or nothing yet. A changed recipe is refused with the list of changes."""
+    now, before = plan.fingerprint(), journal.meta("fingerprint")
+    if before is None:
+        if fork_from:
+            await fork(journal, Path(fork_from))
+        await journal.remember("fingerprint", now)
+        await journal.remember("recipe", plan.recipe.model_dump(mode="json"))
+        await journal.remember("skipped", plan.skipped())
+        return
+    changed = sorted(k for k in {*now, *before} if now.get(k) != before.get(k))
+    if add and set(changed) <= {"recipe.documents"}:
+        await journal.remember("fingerprint", now)
+        return
+    if changed:
+        raise ChangedRun(
+            f"{journal.folder} was started with another recipe. Changed since: {', '.join(changed)}.\n"
+            f"Either undo that, or start a new run that re-pays only what the change reaches:\n"
+            f"    preceptor run RECIPE --into NEW_FOLDER --fork {journal.folder}\n"
+            "(Only documents were added? Then: preceptor run RECIPE --add.)"
+        )
+
+
+def kinds_by_tier(skill: Skill) -> dict[str, list[Kind]]:
+    """The kinds of a skill, real and listed."""
+    found: dict[str, list[Kind]] = {"real": [], "listed": []}
+    for kind in skill.kinds:
+        found[kind.tier].append(kind)
+    return found
+
+
+def key_names(recipe: Recipe) -> list[str]:
+    """The environment variables that the recipe takes keys from and that are not set."""
+    specs = [getattr(recipe, role) for role in ROLES] + list(recipe.models.values())
+    names = [str(s["key_env"]) for s in specs if isinstance(s, dict) and s.get("key_env")]
+    return [name for name in dict.fromkeys(names) if not os.environ.get(name)]
