@@ -33,9 +33,9 @@ class Address:
     url: str
     """With `{query}` and perhaps `{k}`, such as `https://search.example/api?q={query}&n={k}`."""
     hosts: tuple[str, ...] = ()
-    """Hosts that redirects may lead to beside the url's own. `host:port` also allows that port and a private address."""
+    """Hosts that redirects may lead to beside the url's own. `host:port` also allows that port, and a private network."""
     results: str = "results"
-    """Where the list of results is in the JSON reply: keys with dots between; empty for the whole reply."""
+    """Where the JSON reply holds the list: keys with dots between; empty where the reply is the list."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """Our names (id, title, source, snippet, score) to the reply's, where they differ; keys with dots between."""
     key_env: str = ""
@@ -172,9 +172,7 @@ class _Vetted(AbstractResolver):
     def __init__(self, addresses: Sequence[str]) -> None:
         self._addresses = addresses
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
         found: list[ResolveResult] = []
         for address in self._addresses:
             kind = socket.AF_INET6 if ":" in address else socket.AF_INET

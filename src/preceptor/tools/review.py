@@ -50,9 +50,7 @@ class Review:
         if decision == UNDECIDED:
             raise Parked(f"an instruction waits for review in {self.file}")
         if decision not in DECISIONS:
-            raise RecipeError(
-                f"{self.file}: instruction {shown['id']}: decision {decision!r}; there are: keep, edit, decline"
-            )
+            raise RecipeError(f"{self.file}: instruction {shown['id']}: decision {decision!r}; there are: keep, edit, decline")
         return {"decision": decision, "text": str(line.get("text", "")), "reason": str(line.get("reason", ""))}
 
     def waiting(self) -> int:

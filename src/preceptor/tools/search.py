@@ -195,9 +195,7 @@ class Search:
             most *= 4
 
 
-def read_query(
-    takes: str, query: Any = None, k: Any = 5, exclude: Any = (), **unknown: Any
-) -> tuple[str, int, frozenset[str]]:
+def read_query(takes: str, query: Any = None, k: Any = 5, exclude: Any = (), **unknown: Any) -> tuple[str, int, frozenset[str]]:
     """The arguments of a search, checked; ToolError with `takes` where they are wrong."""
     if unknown:
         raise ToolError(f"{takes}; not {', '.join(sorted(unknown))}")
