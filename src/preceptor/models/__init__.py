@@ -252,6 +252,4 @@ async def _tools(model: Model) -> str:
 
 
 def _calls(reply: Completion) -> bool:
-    return any(
-        call.name == "calculator" and call.arguments and call.arguments.get("expression") for call in reply.calls
-    )
+    return any(call.name == "calculator" and call.arguments and call.arguments.get("expression") for call in reply.calls)

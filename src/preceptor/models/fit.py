@@ -67,16 +67,12 @@ def fitted(request: Request, fit: Fit) -> dict[str, Any]:
         return {**body, "tools": [dict(tool) for tool in request.tools]}
     described = _indented([tool.get("function", tool) for tool in request.tools])
     fields = request.schema and filled("answer_fields", schema=orjson.dumps(request.schema).decode())
-    messages = appended(
-        plain(request.messages), filled("actions", tools=described, answer=fields or filled("answer_text"))
-    )
+    messages = appended(plain(request.messages), filled("actions", tools=described, answer=fields or filled("answer_text")))
     # The tools' own text already says what to write, so that lower rungs need no second instruction.
     return _with_schema(messages, action_schema(request), fit, say=False)
 
 
-def _with_schema(
-    messages: list[Message], schema: Mapping[str, Any] | None, fit: Fit, say: bool = True
-) -> dict[str, Any]:
+def _with_schema(messages: list[Message], schema: Mapping[str, Any] | None, fit: Fit, say: bool = True) -> dict[str, Any]:
     body: dict[str, Any] = {}
     if schema is not None:
         if fit.means in ("json_schema", "json_schema_subset"):
@@ -130,9 +126,7 @@ def plain(messages: Iterable[Message]) -> list[Message]:
             content = message.get("content") or ""
             content = content if isinstance(content, str) else canonical(content)
             name = names.get(str(message.get("tool_call_id", "")), str(message.get("name") or "the tool"))
-            out.append(
-                {"role": "user", "content": filled("result", name=name, mark=digest(content)[:4], content=content)}
-            )
+            out.append({"role": "user", "content": filled("result", name=name, mark=digest(content)[:4], content=content)})
         else:
             out.append(message)
     return out

@@ -155,8 +155,8 @@ class Lane:
         try:
             answer = await send()
         except Fault as fault:
-            if fault.kind in ("rate_limit", "overload"):
-                self._cut()
+            if fault.kind in ("rate_limit", "overload") or fault.status == 408:
+                self._cut()  # a server with an endless queue never refuses: it gets slow
             raise
         else:
             self.answered += 1
@@ -179,9 +179,7 @@ class Lane:
             raise EndpointError(f"{self.name} does not answer: {fault}")
 
     async def _rest(self, fault: Fault, failures: int, key: str, began: float) -> None:
-        back_off = fraction("back-off", key, failures) * min(
-            self.patience.cap, self.patience.base * 2 ** min(failures, 10)
-        )
+        back_off = fraction("back-off", key, failures) * min(self.patience.cap, self.patience.base * 2 ** min(failures, 10))
         wait = back_off if fault.wait is None else fault.wait + back_off / 10
         if wait > self.patience.longest:
             raise EndpointError(

@@ -60,9 +60,7 @@ class LocalModel:
     ) -> None:
         self.path = Path(path).expanduser().resolve() if path else default_gguf()
         if not self.path.is_file():
-            raise RecipeError(
-                f'no model file {self.path}; give a .gguf file, or write model = "local" for the embedded one'
-            )
+            raise RecipeError(f'no model file {self.path}; give a .gguf file, or write model = "local" for the embedded one')
         if find_spec("xllamacpp") is None:
             raise MissingExtra(f"xllamacpp, which runs GGUF files, is not installed; {GET_LOCAL}")
         self.name = self.path.stem

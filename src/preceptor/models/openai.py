@@ -109,6 +109,7 @@ class OpenAIModel:
         self._notice = notice
         self._noticed: set[str] = set()
         self._key = _key(endpoint, environ)
+        self._proxy = _proxy(self.endpoint.url)
         self._session: ClientSession | None = None
         self._alive_at = float("-inf")
         self._unheld = 0
@@ -142,9 +143,7 @@ class OpenAIModel:
         except Fault:
             return []
         listed = body.get("data") if status == 200 and isinstance(body, Mapping) else None
-        return (
-            [str(m["id"]) for m in listed if isinstance(m, Mapping) and "id" in m] if isinstance(listed, list) else []
-        )
+        return [str(m["id"]) for m in listed if isinstance(m, Mapping) and "id" in m] if isinstance(listed, list) else []
 
     def body(self, request: Request, fit: fits.Fit) -> dict[str, Any]:
         """What is sent for `request` to an endpoint that takes `fit`."""
@@ -231,12 +230,12 @@ class OpenAIModel:
         data = None if body is None else orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
         try:
             async with self._open().request(
-                method, url, data=data, headers=headers, timeout=timeout, allow_redirects=False, proxy=_proxy(url)
+                method, url, data=data, headers=headers, timeout=timeout, allow_redirects=False, proxy=self._proxy
             ) as response:
                 return await self._taken(response)
         except TimeoutError:
-            raise Fault("transient", f"no answer from {self._where()} within {seconds:.0f} s") from None
-        except aiohttp.ClientError as error:
+            raise Fault("transient", f"no answer from {self._where()} within {seconds:.0f} s", status=408) from None
+        except (aiohttp.ClientError, OSError) as error:
             said = self._key.scrub(str(error)) or type(error).__name__
             raise Fault("transient", f"{self._where()}: {said}") from None
 
@@ -244,9 +243,7 @@ class OpenAIModel:
         if 300 <= response.status < 400:
             # Never followed: the key would go with it to whatever host it names.
             target = response.headers.get("Location", "another address")
-            raise Fault(
-                "permanent", f"the address redirects to {_bare(target)}; write that in `url`", status=response.status
-            )
+            raise Fault("permanent", f"the address redirects to {_bare(target)}; write that in `url`", status=response.status)
         whole = bytearray()
         async for chunk in response.content.iter_chunked(2**16):
             whole += chunk
@@ -291,9 +288,7 @@ class OpenAIModel:
         """What a user reads when the endpoint refuses for good."""
         where, named = self._where(), f"`{self.endpoint.key_env}`" if self.endpoint.key_env else ""
         if fault.status in (401, 403):
-            what = (
-                f"check the environment variable {named}" if named else "it wants a key: name its variable in `key_env`"
-            )
+            what = f"check the environment variable {named}" if named else "it wants a key: name its variable in `key_env`"
             return EndpointError(f"{where} refuses the key for {self.name} ({fault.status}: {fault}); {what}")
         if fault.status in (402, 429):
             return EndpointError(f"{where} has no credit left for the key in {named or 'use'} ({fault})")
@@ -315,9 +310,7 @@ class OpenAIModel:
         if listed:
             return f"it lists: {', '.join(listed[:12])}{' …' if len(listed) > 12 else ''}"
         path = urlsplit(self.endpoint.url).path
-        return (
-            "check `url` and `model`" if "/v" in path else f'most endpoints end in /v1: try url = "{self._where()}/v1"'
-        )
+        return "check `url` and `model`" if "/v" in path else f'most endpoints end in /v1: try url = "{self._where()}/v1"'
 
     def _seconds(self, request: Request) -> float:
         return self.endpoint.timeout or 30 + self.most_tokens(request) / 10
