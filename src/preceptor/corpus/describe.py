@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 
@@ -129,18 +129,34 @@ def domains() -> Mapping[str, re.Pattern[str]]:
     return {name: re.compile(r"(?<!\w)(?:" + "|".join(map(stem, entry["words"])) + ")", re.I) for name, entry in table.items()}
 
 
-def domain_of(text: str, otherwise: str = "general") -> str:
-    """The domain whose words are the largest share of the text; `otherwise` where none has enough.
+def domains_of(parts: Sequence[str], otherwise: str = "general") -> list[str]:
+    """A domain for each part of one text: the text's own, unless a part speaks clearly of something else."""
+    scores = [domain_scores(part) for part in parts]
+    whole = {name: sum(score[name] for score in scores) / max(1, len(scores)) for name in domains()}
+    top = max(whole, key=lambda name: (whole[name], name))
+    whole_domain = top if whole[top] >= DOMAIN_LEAST else otherwise
 
-    A word counts at most four times and repeated hits weigh less, so that one name does not make a domain.
+    def own(score: Mapping[str, float]) -> str:
+        best = max(score, key=lambda name: (score[name], name))
+        clear = 1.0 if whole_domain not in score else 2.0
+        return best if score[best] >= clear * DOMAIN_LEAST and score[best] > clear * score.get(whole_domain, 0) else whole_domain
+
+    return [own(score) for score in scores]
+
+
+def domain_scores(text: str) -> dict[str, float]:
+    """For each domain its words in a thousand.
+
+    A word counts at most four times and repeated hits weigh less, so that one name does not make a domain; a domain
+    with fewer than three different words in the text counts nothing.
     """
     length = max(120, len(text.split()))
     scores: dict[str, float] = {}
     for name, pattern in domains().items():
-        hits = Counter(hit.lower() for hit in pattern.findall(text[:40_000]))
-        scores[name] = sum(min(count, 4) ** 0.7 for count in hits.values()) * (1 if len(hits) > 2 else 0.5)
-    best = max(scores, key=lambda name: (scores[name], name))
-    return best if scores[best] * 1000 / length >= DOMAIN_LEAST and scores[best] >= 2.5 else otherwise
+        hits = Counter(hit.lower() for hit in pattern.findall(text))
+        weight = sum(min(count, 4) ** 0.7 for count in hits.values())
+        scores[name] = weight * 1000 / length if len(hits) > 2 else 0.0
+    return scores
 
 
 def kind_of(text: str) -> str:
@@ -167,7 +183,7 @@ def is_dialogue(text: str) -> bool:
 def is_verse(text: str, lines: list[str]) -> bool:
     """Whether lines end where the poet ends them: short, uneven, mostly capital first, in stanzas."""
     bare = [line.strip() for line in lines]
-    if len(bare) < 8 or any(re.match(r"(?:[-*+•]|\d+[.)])\s", line) for line in bare):
+    if len(bare) < 8 or any(re.match(r"(?:[-*+•>]|\d+[.)])\s|```", line) or re.search(r"\S {3,}\S", line) for line in bare):
         return False
     mean = sum(map(len, bare)) / len(bare)
     capital = sum(line.lstrip("\"'“‘—(")[:1].isupper() for line in bare) / len(bare)

@@ -132,7 +132,8 @@ def without_html_tags(text: str) -> str:
     """Markdown without comments, templating and layout tags, outside code; the words between tags stay."""
     parts = re.split(r"(^ {0,3}(?:```|~~~)[\s\S]*?^ {0,3}(?:```|~~~)|`[^`\n]+`)", text, flags=re.M)
     for at in range(0, len(parts), 2):
-        part = re.sub(r"<!--[\s\S]*?-->|\{%[\s\S]*?%\}|\{:\s*[.#][^}\n]*\}", "", parts[at])
+        part = re.sub(r"\{\{ *([\"'])([^\"'\n]*)\1 *\|[^}\n]*\}\}", r"\2", parts[at])
+        part = re.sub(r"<!--[\s\S]*?-->|\{%[\s\S]*?%\}|\{:\s*[.#][^}\n]*\}", "", part)
         part = re.sub(r"</?(?:div|span|a|img|br|p|center|section|details|summary|font|small|figure|figcaption|button|i|b|em|"
                       r"strong|u|sup|sub|picture|source|hr|ul|ol|li|script|style)\b[^<>]*>", "", part, flags=re.I)  # fmt: skip
         parts[at] = re.sub(r"!\[[^\]\n]*\]\([^)\n]*\)", "", part)
@@ -146,10 +147,21 @@ def heading_of(text: str) -> str:
 
 def read_rst(path: Path, wish: Wish, tail: bytes) -> Iterator[Record]:
     text, note = text_of(path)
-    body = restructured(clean(text))
+    body = restructured(without_mail_fields(clean(text)))
     stated = re.search(r"(?im)^Title: *(.+(?:\n +.+)*)", body[:2000])
     title = " ".join(stated[1].split()) if stated else heading_of(body)
     yield Record(body, "md", kind_of(body), title, licence_of(text), note=note)
+
+
+def without_mail_fields(text: str) -> str:
+    """The text without addresses and bookkeeping in the block of `Field: value` lines that opens it, if one does."""
+    head, blank, body = text.partition("\n\n")
+    if not re.fullmatch(r"(?:[A-Z][\w-]*:.*(?:\n[ \t]+.*)*(?:\n|$)){3,}", head):
+        return text
+    fields = re.findall(r"^[A-Z][\w-]*:.*(?:\n[ \t]+.*)*", head, re.M)
+    spare = r"(?i)(?:version|content-type|last-modified|post-history|discussions-to|resolution|sponsor|bdfl-delegate|pep-delegate):"
+    kept = [re.sub(r" *<[^<>\n]*(?:@| at )[^<>\n]*>", "", one) for one in fields if not re.match(spare, one)]
+    return "\n".join(kept) + blank + body
 
 
 def restructured(text: str) -> str:
@@ -173,7 +185,8 @@ def restructured(text: str) -> str:
         else:
             out.append(line)
             at += 1
-    body = "\n".join(out)
+    body = re.sub(r"(?<![\w`]):(pep|rfc):`(\d+)[^`]*`", lambda m: f"{m[1].upper()} {m[2]}", "\n".join(out))
+    body = re.sub(r"\[#?([\w-]+)\]_(?!\w)", r"[\1]", body)
     body = re.sub(r":[\w:+-]+:`([^`<]+?)\s*(?:<[^`>]*>)?`", lambda m: m[1].lstrip("~!"), body)
     body = re.sub(r"``([^`\n]+)``", r"`\1`", body)
     body = re.sub(r"`([^`<>\n]+?)\s*<[^`>]+>`__?", r"\1", body)

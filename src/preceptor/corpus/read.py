@@ -13,7 +13,7 @@ from pathlib import Path
 
 from preceptor.corpus.child import Parsers
 from preceptor.corpus.dedup import Known, Twin
-from preceptor.corpus.describe import LICENCE_FILES, domain_of, kind_of, language_of, licence_of, words_of_code
+from preceptor.corpus.describe import LICENCE_FILES, domains_of, kind_of, language_of, licence_of, words_of_code
 from preceptor.corpus.find import Found, found, there_is, unreachable
 from preceptor.corpus.parse import Record, Wish
 from preceptor.corpus.sniff import Unreadable
@@ -171,10 +171,11 @@ def documents_of(record: Record, source: str, beside: str, settings: Settings) -
     text, code = record.text, record.form.startswith("code")
     words = words_of_code(text, record.form.partition(":")[2]) if code else text
     language = settings.language or record.language or language_of(words)
-    domain = domain_of(text, "software" if code or record.kind == "api" else "general")
     licence = record.licence or beside or settings.licence
-    for piece in split(text, record.form, settings.size, title=record.title):
-        part = text[piece.start : piece.end]
+    pieces = split(text, record.form, settings.size, title=record.title)
+    parts = [text[piece.start : piece.end] for piece in pieces]
+    domains = domains_of(parts, "software" if code or record.kind == "api" else "general")
+    for piece, part, domain in zip(pieces, parts, domains, strict=True):
         yield Document(
             id=digest("document", source, piece.start, piece.end, part),
             text=part,
@@ -182,7 +183,7 @@ def documents_of(record: Record, source: str, beside: str, settings: Settings) -
             span=(piece.start, piece.end),
             kind=record.kind if code or record.kind in ("table", "api") else kind_of(part),
             language=settings.language or record.language or (language if code else language_of(part, language)),
-            domain=domain if code else domain_of(part, domain),
+            domain=domain,
             licence=licence,
             title=piece.title or source,
             context=piece.context,

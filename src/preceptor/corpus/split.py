@@ -256,7 +256,9 @@ def named(outline: list[tuple[int, int, str]], text: str, start: int, title: str
             break
         path = [step for step in path if step[0] < depth] + [(depth, heading)]
     names = [name for _, name in path]
-    if title and title.casefold() not in (name.casefold() for name in names):
+    if title and names and title.casefold() in names[0].casefold():
+        names[0] = title
+    elif title and title.casefold() not in (name.casefold() for name in names):
         names.insert(0, title)
     return " › ".join(names)[:300]
 
