@@ -5,8 +5,8 @@
                                           ╰─▶ a free slot ─▶ worst case set aside ─▶ model ─▶ journal ─▶ reply
 
 The key of a call is its item and the logical request, before it is fitted to an endpoint: address, key name and the
-means of enforcing a schema are evidence, not identity. The engine owns the call: cancelling a step never cancels what is
-paid for.
+means of enforcing a schema are evidence, not identity. The engine owns the call: cancelling a step never cancels what
+is paid for.
 """
 
 import asyncio
@@ -277,6 +277,8 @@ class JournaledAsk:
         """A usable reply: from the journal where it is there, else paid for; at most ATTEMPTS of them."""
         schema, said, faults = _schema_of(agent), messages, []
         for attempt in range(ATTEMPTS):
+            if self._outside.closing:
+                raise asyncio.CancelledError  # a branch that a stopped run has left behind
             request = Request(
                 agent.name, said, schema, tools, agent.temperature, agent.max_tokens, sample, attempt, slots
             )

@@ -62,6 +62,7 @@ class Journal:
         self.folder = folder
         self.path = folder / "run.db"
         self.broken: Exception | None = None
+        self.closed = False
         self._lock = _locked(folder / "run.lock")
         try:
             self._db = _writer(self.path)
@@ -101,6 +102,9 @@ class Journal:
 
     def close(self, clean: bool = True) -> None:
         """Write what is queued, mark the epoch as closed if nothing is in the air, and let the run go."""
+        if self.closed:
+            return
+        self.closed = True
         self._queue.put(None)
         self._thread.join()
         try:

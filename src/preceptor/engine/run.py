@@ -83,9 +83,9 @@ async def run(
 ) -> Ended:
     """Every item of `items`, and every pending one that the run knows of, is finished, dropped, quarantined or parked.
 
-    `door(item)` makes the item's ask. With `poll` seconds, parked items are replayed so often until their replies are
-    in; without, the run ends when nothing else is left. The first SIGINT or SIGTERM lets what is in the air arrive (at most
-    `drain` seconds), the second does not. Raises RunError and UserError after everything paid for is stored.
+    `door(item)` makes the item's ask. With `poll` seconds, parked items are replayed that often until their replies are
+    in; without, the run ends when nothing else is left. The first SIGINT or SIGTERM lets what is in the air arrive (at
+    most `drain` seconds), the second does not. Raises RunError and UserError after everything paid for is stored.
     """
     floor = _Floor(work, door, outside, tell)
     telling = asyncio.get_running_loop().create_task(floor.telling())

@@ -108,11 +108,9 @@ def rechecked(row: Stored, generation: int, verdicts: Sequence[Verdict], status:
 
 
 def _said(item: str, example: str, generation: int, verdicts: Sequence[Verdict]) -> list[Write]:
-    return [
-        Write(_VERDICT, (item, example, generation, n, v.check, v.version, v.outcome, v.evidence, v.hint, v.decides, v.by,
-                         time.time()))
-        for n, v in enumerate(verdicts)
-    ]
+    now, at = time.time(), (item, example, generation)
+    said = [(v.check, v.version, v.outcome, v.evidence, v.hint, v.decides, v.by, now) for v in verdicts]
+    return [Write(_VERDICT, (*at, n, *verdict)) for n, verdict in enumerate(said)]
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -147,6 +145,9 @@ class Store:
     @contextmanager
     def instant(self) -> Iterator[None]:
         """All that is read inside is of one instant, whatever is written meanwhile."""
+        if self._db.in_transaction:
+            yield
+            return
         self._db.execute("BEGIN")
         try:
             yield
@@ -167,7 +168,8 @@ class Store:
     def to_do(self, ids: Sequence[str]) -> set[str]:
         """Which of these items are pending, or quarantined and worth another try."""
         marks = ", ".join("?" * len(ids))
-        sql = f"SELECT id FROM items WHERE id IN ({marks}) AND (state = 'pending' OR state = 'quarantined' AND crashes < ?)"
+        sql = f"SELECT id FROM items WHERE id IN ({marks}) AND "
+        sql += "(state = 'pending' OR state = 'quarantined' AND crashes < ?)"
         return {row[0] for row in self.rows(sql, (*ids, CRASHES))}
 
     def pending(self) -> list[str]:
@@ -178,7 +180,10 @@ class Store:
         """The item as it was planned, with its document."""
         sql = "SELECT document, skill, pass, place FROM items WHERE id = ?"
         ((document, skill, number, place),) = self.rows(sql, (item,))
-        return Item(Lineage(self.rows(f"{_NODES} item = '' AND key = ?", (document,))).node(document), skill, number, place)
+        return Item(self._document(document), skill, number, place)
+
+    def _document(self, key: str) -> Any:
+        return Lineage(self.rows(f"{_NODES} item = '' AND key = ?", (key,))).node(key)
 
     def crash(self, item: str) -> tuple[str, int]:
         """The bug that struck the item last, and how often in a row."""
@@ -187,7 +192,9 @@ class Store:
 
     # ── rows and drops ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def examples(self, status: str | None = None, skill: str | None = None, kind: str | None = None) -> Iterator[Stored]:
+    def examples(
+        self, status: str | None = None, skill: str | None = None, kind: str | None = None
+    ) -> Iterator[Stored]:
         """Rows in plan order with their lineage and current verdicts; by default all but unverified ones."""
         wanted = [("n.status = ?", status), ("i.skill = ?", skill), ("n.kind = ?", kind)]
         tests = ["n.type = 'example'", "n.status <> 'made'", *(test for test, value in wanted if value is not None)]
@@ -244,36 +251,47 @@ class Store:
     def why(self, wanted: str) -> dict[str, Any]:
         """The way of one row, drop or other node, found by its id or the beginning of one.
 
-        Returns item, skill, node, its lineage from the document on, the events that name any of it, its verdicts, and
-        the item's calls and uses. Raises UserError where nothing or more than one thing has this id.
+        Returns its item, the node, its lineage from the document on, the events that name any of it, its verdicts, and
+        the item's calls and uses. An item's own id stands for its document. Raises UserError where nothing, or more
+        than one thing, has this id.
         """
-        found = self.rows("SELECT DISTINCT item, key, id FROM nodes WHERE id >= ? AND id < ? || '~' LIMIT 50", (wanted, wanted))
-        if not found:
-            raise UserError(f"nothing in this run has the id {wanted!r}; `preceptor status RUN --json` lists what there is")
-        if len({row[2] for row in found}) > 1:
-            raise UserError(f"{wanted!r} begins more than one id: {', '.join(sorted({r[2] for r in found})[:8])}")
-        item, key, _ = found[0]
+        item, key = self._found(wanted)
         way = [key]
-        links = {row[0]: row[2] for row in self.rows(f"{_NODES} item IN (?, '')", (item,))} if item else {}
+        links = {row[0]: row[2] for row in self.rows(f"{_NODES} item = ?", (item,))}
         while parent := links.get(way[-1]):
             way.append(parent)
         lineage = self.lineage(item)
-        events = self.rows("SELECT place, step, event, node, source FROM events WHERE item = ? ORDER BY place", (item,))
+        sql = "SELECT step, event, node, source FROM events WHERE item = ? ORDER BY place"
+        events = _tables(self.rows(sql, (item,)), ("step", "event", "node", "source"))
+        ((skill, state, reason),) = self.rows("SELECT skill, state, reason FROM items WHERE id = ?", (item,))
         return {
-            "item": item,
-            "skill": next((row[0] for row in self.rows("SELECT skill FROM items WHERE id = ?", (item,))), ""),
-            "node": self._with_verdicts(item, key, lineage.node(key)) if key in lineage else None,
-            "lineage": [lineage.node(k) for k in reversed(way) if k in lineage],
-            "events": [dict(zip(("step", "event", "node", "source"), e[1:], strict=True)) for e in events if e[3] in way],
+            "item": {"id": item, "skill": skill, "state": state, "reason": reason},
+            "node": self._with_verdicts(item, key, lineage.node(key)),
+            "lineage": [lineage.node(k) for k in reversed(way)],
+            "events": [event for event in events if event["node"] in way],
             "verdicts": [{"generation": g, "given": t, **asdict(v)} for g, t, v in self.verdicts(item, key)],
             "calls": self.calls(item),
             "uses": self.uses(item),
         }
 
+    def _found(self, wanted: str) -> tuple[str, str]:
+        """The item and the key of what this id, or this beginning of one, stands for: a node, or an item."""
+        test = "{0} >= ? AND {0} < ? || '~' LIMIT 50"
+        found = self.rows(f"SELECT id, item, key FROM nodes WHERE {test.format('id')}", (wanted, wanted))
+        found += self.rows(f"SELECT id, id, document FROM items WHERE {test.format('id')}", (wanted, wanted))
+        if not found:
+            raise UserError(f"nothing in this run has the id {wanted!r}; `preceptor status RUN` shows what there is")
+        if len(names := sorted({row[0] for row in found})) > 1:
+            raise UserError(f"{wanted!r} begins more than one id: {', '.join(names[:8])}")
+        _, item, key = found[0]
+        if not item:  # a document belongs to all skills that were made from it: its first item tells of it
+            item = self.rows("SELECT id FROM items WHERE document = ? ORDER BY pass, place, id LIMIT 1", (key,))[0][0]
+        return item, key
+
     def calls(self, item: str) -> list[dict[str, Any]]:
         """The item's calls in the order in which they were sent, requests and completions unpacked."""
-        names = ("key", "agent", "model", "request", "completion", "outcome", "note", "prompt_tokens", "completion_tokens",
-                 "reasoning_tokens", "cost", "started", "ended", "sample", "attempt")
+        names = ("key", "agent", "model", "request", "completion", "outcome", "note", "prompt_tokens",
+                 "completion_tokens", "reasoning_tokens", "cost", "started", "ended", "sample", "attempt")
         rows = self.rows(f"SELECT {', '.join(names)} FROM calls WHERE item = ? ORDER BY started, key", (item,))
         return [_unpacked(dict(zip(names, row, strict=True)), "request", "completion") for row in rows]
 
@@ -292,7 +310,8 @@ class Store:
             steps = {row[0]: dict(zip(("entered", "born", "passed", "dropped", "pending"), row[1:], strict=True))
                      for row in self.rows(_LAW)}
             rows = "nodes WHERE type = 'example' AND status"
-            examples = {"made": self._count(f"{rows} <> 'made'"), **{s: self._count(f"{rows} = '{s}'") for s in STATUSES}}
+            examples = {s: self._count(f"{rows} = '{s}'") for s in STATUSES}
+            examples["made"] = self._count(f"{rows} <> 'made'")
         holds = items["planned"] == sum(items[s] for s in STATES)
         holds &= all(s["entered"] + s["born"] == s["passed"] + s["dropped"] + s["pending"] for s in steps.values())
         holds &= examples["made"] == sum(examples[s] for s in STATUSES)
@@ -305,7 +324,8 @@ class Store:
         """Per skill, kind and step: how many of each event. A document's kind is what it is, a material's its genre."""
         sql = (
             "SELECT i.skill, n.kind, e.step, e.event, count(*) FROM events AS e JOIN items AS i ON i.id = e.item "
-            "JOIN nodes AS n ON n.key = e.node AND n.item IN (e.item, '') GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, min(e.place)"
+            "JOIN nodes AS n ON n.item IN (e.item, '') AND n.key = e.node "
+            "GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, min(e.place)"
         )
         return _tables(self.rows(sql), ("skill", "kind", "step", "event", "count"))
 

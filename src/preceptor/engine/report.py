@@ -1,0 +1,87 @@
+"""A run in plain data: what was made, what was not and why, what it took. Every number is counted from the store."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from preceptor.engine.store import STATUSES, Store
+
+MOST_REASONS = 12
+
+
+def report(store: Store, skipped: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """The summary of a run, all of one instant.
+
+    `law` (items, steps, examples, holds) · `kinds` (per skill and kind: each status, checks that failed, share that
+    passed) · `answered_by` and `tries` of accepted rows · `drops` (most frequent first) · `agents` · `calls` · `spent` ·
+    `skipped` (as given: kinds that the recipe cannot serve, each with the line that would enable it) · `speed`.
+    """
+    with store.instant():
+        made = store.rows_by_kind()
+        accepted = [row for row in made if row["status"] == "accepted"]
+        agents = store.by_agent()
+        return {
+            "law": store.law(),
+            "kinds": _kinds(made, store.failures()),
+            "answered_by": _summed(accepted, "answered_by"),
+            "tries": _summed(accepted, "tries"),
+            "drops": store.drops()[:MOST_REASONS],
+            "dropped_by_step": _summed(store.drops(), "step"),
+            "quarantined": _quarantined(store),
+            "agents": agents,
+            "calls": _calls(agents),
+            "spent": store.spent(),
+            "skipped": [dict(kind) for kind in skipped],
+            "speed": _speed(store),
+        }
+
+
+def _kinds(made: Sequence[Mapping[str, Any]], failures: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    cells: dict[tuple[str, str], Counter[str]] = {}
+    for row in made:
+        cells.setdefault((row["skill"], row["kind"]), Counter())[row["status"]] += row["count"]
+    table = []
+    for (skill, kind), counts in cells.items():
+        failed = {f["check"]: f["count"] for f in failures if (f["skill"], f["kind"]) == (skill, kind)}
+        statuses = {status: counts[status] for status in STATUSES}
+        passed = counts["accepted"] + counts["surplus"]
+        table.append({"skill": skill, "kind": kind, **statuses, "yield": passed / counts.total(), "failed": failed})
+    return table
+
+
+def _summed(rows: Sequence[Mapping[str, Any]], by: str) -> dict[str, int]:
+    summed: Counter[str] = Counter()
+    for row in rows:
+        summed[str(row[by])] += row["count"]
+    return dict(summed)
+
+
+def _calls(agents: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    names = ("calls", "ok", "declined", "misfit", "cut", "failed")
+    names += ("prompt_tokens", "completion_tokens", "reasoning_tokens")
+    return {name: sum(agent[name] for agent in agents) for name in names}
+
+
+def _quarantined(store: Store) -> list[dict[str, Any]]:
+    """Items set aside, with the last line of their traceback; `why` shows the whole."""
+    sql = "SELECT id, skill, source, reason, crashes FROM items WHERE state = 'quarantined' ORDER BY pass, place"
+    names = ("item", "skill", "source", "error", "crashes")
+    table = [dict(zip(names, row, strict=True)) for row in store.rows(sql)]
+    return [row | {"error": row["error"].strip().rpartition("\n")[2]} for row in table]
+
+
+def _speed(store: Store) -> dict[str, float]:
+    """Calls and rows a second while calls were made, and how many were in the air on average. Pauses between processes
+    count for nothing."""
+    ((calls, busy),) = store.rows("SELECT count(*), coalesce(sum(ended - started), 0) FROM calls WHERE epoch > 0")
+    spans = store.rows("SELECT max(ended) - min(started) FROM calls WHERE epoch > 0 GROUP BY epoch")
+    seconds = sum(span for (span,) in spans)
+    ((rows,),) = store.rows("SELECT count(*) FROM nodes WHERE type = 'example' AND status = 'accepted'")
+    if not seconds:
+        return {"seconds": 0.0, "calls_per_second": 0.0, "accepted_per_second": 0.0, "in_the_air": 0.0}
+    return {
+        "seconds": seconds,
+        "calls_per_second": calls / seconds,
+        "accepted_per_second": rows / seconds,
+        "in_the_air": busy / seconds,
+    }
