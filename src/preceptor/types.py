@@ -25,7 +25,12 @@ NOTHING: Mapping[str, Any] = {}
 
 def canonical(value: Any) -> str:
     """`value` as JSON with sorted keys: equal values, equal text."""
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str).decode()
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str).decode()
+    except TypeError:  # an integer beyond 64 bits, or a lone surrogate
+        import json
+
+        return json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,15 @@ async def main(ledger: str, told: str) -> None:
     await site.start()
     assert site._server is not None
     port = site._server.sockets[0].getsockname()[1]
-    Path(f"{told}.new").write_text(f"http://127.0.0.1:{port}/")
-    os.rename(f"{told}.new", told)
+    tell(Path(told), f"http://127.0.0.1:{port}/")
     await asyncio.sleep(300)
+
+
+def tell(path: Path, url: str) -> None:
+    """Whoever waits for `path` finds the whole of `url` in it."""
+    half = path.with_suffix(".new")
+    half.write_text(url)
+    half.rename(path)
 
 
 asyncio.run(main(*sys.argv[1:]))

@@ -53,7 +53,7 @@ drops = st.builds(Dropped, documents | materials | instructions | examples, word
 
 
 @given(documents | materials | changed | instructions | refined | examples | drops)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 def test_every_node_comes_back_exactly(node: Any) -> None:
     holds, before = LINKS[type(node)]
     parents = (getattr(node, holds) if holds else None, getattr(node, before) if before else None)
@@ -65,8 +65,8 @@ def test_text_that_is_no_text_and_numbers_beyond_the_machine_survive(value: Any)
     assert unpack(pack(value)) == value
 
 
-@given(st.lists(examples, max_size=3))
-@settings(deadline=None, max_examples=30)
+@given(st.lists(examples, max_size=2))
+@settings(deadline=None, max_examples=15)
 def test_rows_hold_every_lineage_whatever_the_ids(rows: list[Example]) -> None:
     laid = Rows(Document("root", "", ""), rows)
     assert {to_json(row) for row in rows} == {row.body for row in laid.rows.values() if row.type == "example"}

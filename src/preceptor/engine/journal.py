@@ -226,23 +226,23 @@ async def fork(journal: Journal, source: Path) -> int:
 
 
 def pack(value: Any) -> str:
-    """`value` as JSON text. Lone surrogates and integers beyond 64 bits, which orjson refuses, survive too."""
+    """`value` as JSON text. Lone surrogates and integers beyond 64 bits, which orjson refuses, survive too: text that
+    begins with a line break (JSON allows it) is the standard library's, and read by it."""
     try:
         return orjson.dumps(value, default=_plain).decode()
     except (TypeError, orjson.JSONEncodeError):
         import json
 
-        return json.dumps(value, default=_plain)
+        return "\n" + json.dumps(value, default=_plain)
 
 
 def unpack(text: str) -> Any:
     """What `pack` was given."""
-    try:
+    if not text.startswith("\n"):
         return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        import json
+    import json
 
-        return json.loads(text)
+    return json.loads(text)
 
 
 # ── opening ──────────────────────────────────────────────────────────────────────────────────────────────────────

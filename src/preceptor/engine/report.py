@@ -57,8 +57,8 @@ def _summed(rows: Sequence[Mapping[str, Any]], by: str) -> dict[str, int]:
 
 
 def _calls(agents: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    names = ("calls", "ok", "declined", "misfit", "cut", "failed")
-    names += ("prompt_tokens", "completion_tokens", "reasoning_tokens")
+    names = ["calls", "ok", "declined", "misfit", "cut", "failed"]
+    names += ["prompt_tokens", "completion_tokens", "reasoning_tokens"]
     return {name: sum(agent[name] for agent in agents) for name in names}
 
 
