@@ -360,7 +360,7 @@ _CONSTANTS: dict[str, Value] = {
     "e": Decimal("2.71828182845904523536028747135266249775724709369995"),
 }
 FUNCTIONS: dict[str, tuple[int, int, Callable[[Sequence[Value]], Value]]] = {
-    "abs": (1, 1, lambda v: abs(v[0])),
+    "abs": (1, 1, lambda v: v[0] if v[0] >= 0 else -v[0]),
     "ceil": (1, 1, lambda v: Fraction(math.ceil(v[0]))),
     "floor": (1, 1, lambda v: Fraction(math.floor(v[0]))),
     "max": (1, 1_000, lambda v: sorted(v, key=_exactly)[-1]),

@@ -85,8 +85,9 @@ def check(skills: tuple[str, ...], golden: bool) -> None:
 @click.option("--kind", multiple=True, help="Only this kind; may be given more than once.")
 @click.option("--transformer", multiple=True, help="Only this transformer, `identity` for none.")
 @click.option("--brief", is_flag=True, help="Leave out prompts and replies.")
-def try_(skill: str, file: Path, recipe: Path | None, model: str, kind: tuple[str, ...], transformer: tuple[str, ...],
-         brief: bool) -> None:
+def try_(
+    skill: str, file: Path, recipe: Path | None, model: str, kind: tuple[str, ...], transformer: tuple[str, ...], brief: bool
+) -> None:
     """Take one document through every step of SKILL, with prompts, replies, verdicts and price."""
     from preceptor import show
     from preceptor.factory import try_one
@@ -107,8 +108,16 @@ def run(recipe: Path, into: str, add: bool, fork: str, limit: int, wait: bool) -
     from preceptor.recipe import load_recipe
 
     with show.live() as tell:
-        done = factory.run(load_recipe(recipe), into, add=add, fork_from=fork, limit=limit, tell=tell, notice=show.notice,
-                           poll=2.0 if wait else 0.0)
+        done = factory.run(
+            load_recipe(recipe),
+            into,
+            add=add,
+            fork_from=fork,
+            limit=limit,
+            tell=tell,
+            notice=show.notice,
+            poll=2.0 if wait else 0.0,
+        )
     show.ended(done)
     if done.ended and done.ended.interrupted:
         sys.exit(130)
@@ -152,8 +161,13 @@ def recheck(run: Path, recipe: Path | None) -> None:
 @main.command()
 @click.argument("run", type=FOLDER)
 @click.option("--into", type=FOLDER, help="Where to (default: `dataset` in the run's folder).")
-@click.option("--reasoning", type=click.Choice(["drop", "field", "think"]), default="drop", show_default=True,
-              help="What becomes of a reasoning teacher's reasoning.")
+@click.option(
+    "--reasoning",
+    type=click.Choice(["drop", "field", "think"]),
+    default="drop",
+    show_default=True,
+    help="What becomes of a reasoning teacher's reasoning.",
+)
 @click.option("--tokenizer", default="", help="A tokenizer.json to count with.")
 @click.option("--actions", is_flag=True, help="Write tool use in the ACTION form of the paper instead of tool calls.")
 @as_json
@@ -188,8 +202,10 @@ def new(name: str, into: Path) -> None:
     from preceptor.scaffold import new_skill
 
     folder = new_skill(name, into)
-    click.echo(f"{folder}\n\nNext:\n  preceptor check {folder}\n  preceptor try {folder} {folder}/golden/documents/tides.md "
-               f"--model scripted:{folder}/golden/replies.jsonl")
+    click.echo(
+        f"{folder}\n\nNext:\n  preceptor check {folder}\n  preceptor try {folder} {folder}/golden/documents/tides.md "
+        f"--model scripted:{folder}/golden/replies.jsonl"
+    )
 
 
 @main.command()

@@ -1,23 +1,23 @@
 """Everything that can go wrong, as a tree: what ends one branch, what ends the run, what is the user's to mend.
 
-    PreceptorError
-    ├── UserError            something the user wrote or pointed at is wrong; shown as it is, no traceback
-    │   ├── RecipeError      a recipe cannot be read or asks for what there is not      exit 2
-    │   ├── PackError        a skill pack is broken                                     exit 2
-    │   ├── DocumentError    nothing readable where documents were promised             exit 2
-    │   └── MissingExtra     a library that an optional part needs is not installed     exit 3
-    ├── RunError             the run stops here; the same command goes on later
-    │   ├── BudgetSpent      the next call could pass the cap                           exit 4
-    │   ├── EndpointError    a model cannot be reached, or refuses the key              exit 5
-    │   ├── ChangedRun       the recipe is not the one this run was started with        exit 6
-    │   ├── ReplayDiverged   a resumed item asked other things than it had asked        exit 7
-    │   ├── RunLocked        another process writes this run                            exit 8
-    │   └── DiskFull         nothing more can be stored                                 exit 9
-    ├── StepError            ends one branch of one item, which becomes a `Dropped`
-    │   ├── Declined         the agent said that it cannot be done, and why
-    │   ├── ReplyError       no usable reply after every attempt
-    │   └── ToolError        a tool could not do what it was asked
-    └── Parked               the reply is not there yet (batch); the item waits and is replayed
+PreceptorError
+├── UserError            something the user wrote or pointed at is wrong; shown as it is, no traceback
+│   ├── RecipeError      a recipe cannot be read or asks for what there is not      exit 2
+│   ├── PackError        a skill pack is broken                                     exit 2
+│   ├── DocumentError    nothing readable where documents were promised             exit 2
+│   └── MissingExtra     a library that an optional part needs is not installed     exit 3
+├── RunError             the run stops here; the same command goes on later
+│   ├── BudgetSpent      the next call could pass the cap                           exit 4
+│   ├── EndpointError    a model cannot be reached, or refuses the key              exit 5
+│   ├── ChangedRun       the recipe is not the one this run was started with        exit 6
+│   ├── ReplayDiverged   a resumed item asked other things than it had asked        exit 7
+│   ├── RunLocked        another process writes this run                            exit 8
+│   └── DiskFull         nothing more can be stored                                 exit 9
+├── StepError            ends one branch of one item, which becomes a `Dropped`
+│   ├── Declined         the agent said that it cannot be done, and why
+│   ├── ReplyError       no usable reply after every attempt
+│   └── ToolError        a tool could not do what it was asked
+└── Parked               the reply is not there yet (batch); the item waits and is replayed
 """
 
 

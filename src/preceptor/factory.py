@@ -2,9 +2,10 @@
 
 import asyncio
 import fnmatch
-import os
+import tempfile
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -20,21 +21,23 @@ from preceptor.engine import run as engine
 from preceptor.engine.ask import JournaledAsk, Outside
 from preceptor.engine.journal import Journal, fork
 from preceptor.engine.money import Price
-from preceptor.engine.report import Report, report_of
-from preceptor.engine.store import Item, Store
+from preceptor.engine.report import report
+from preceptor.engine.store import Item, Store, rechecked
 from preceptor.errors import ChangedRun, RecipeError
+from preceptor.export import Exported, export
 from preceptor.flows.given import given, with_given
 from preceptor.flows.produce import FLOWS_VERSION, produce
-from preceptor.models import open_model
+from preceptor.flows.verify import accepts, checks_of
+from preceptor.models import Probe, open_model, probe
 from preceptor.prompts import render
-from preceptor.recipe import ROLES, ModelSpec, Recipe, ready
-from preceptor.skill import BUILT_IN, Kind, Skill, load_skill, nearest
+from preceptor.recipe import ROLES, ModelSpec, Recipe, load_recipe, ready, recipe_of
+from preceptor.skill import BUILT_IN, Skill, load_skill, nearest
 from preceptor.tools.review import Review
-from preceptor.types import Agent, Ask, Document, Model, Produced, Tool
+from preceptor.tools.sandbox import Sandbox
+from preceptor.types import Agent, Ask, Document, Example, Model, Produced, Tool, Verdict
 
 Notice = Callable[[str], None]
 Tell = Callable[[engine.Progress], None]
-ALWAYS_TOOLS = ("calculator", "python", "simulator", "search")
 
 
 def _silent(_: str) -> None:
@@ -49,13 +52,25 @@ class Run:
     ended: engine.Ended | None = None
 
     @cached_property
-    def report(self) -> Report:
+    def report(self) -> dict[str, Any]:
         """What the run made, threw away and cost, counted from what is stored."""
         store = Store(self.folder)
         try:
-            return report_of(store)
+            return report(store, store.meta("skipped") or ())
         finally:
             store.close()
+
+    def examples(self, status: str = "accepted") -> list[Example]:
+        """The rows of that status, with their whole lineage, in plan order."""
+        store = Store(self.folder)
+        try:
+            return [stored.node for stored in store.examples(status)]
+        finally:
+            store.close()
+
+    def export(self, into: str | Path | None = None, **settings: Any) -> Exported:
+        """The run as a dataset; see `preceptor.export.export`."""
+        return export(self.folder, Path(into) if into else None, **settings)
 
 
 @dataclass(frozen=True)
@@ -65,20 +80,24 @@ class Plan:
     recipe: Recipe
     skills: Mapping[str, Skill]
 
-    def skipped(self) -> dict[str, dict[str, list[str]]]:
-        """By skill and role: the kinds that are left out because the recipe gives that role no model."""
+    def skipped(self) -> list[dict[str, str]]:
+        """The kinds that are left out because the recipe gives a role no model, each with the line that would help."""
         roles = self.recipe.roles()
-        found: dict[str, dict[str, list[str]]] = {}
-        for name, skill in self.skills.items():
-            for kind in skill.kinds:
-                for role in set(kind.needs) - roles if kind.tier == "real" else ():
-                    found.setdefault(name, {}).setdefault(role, []).append(kind.name)
-        return found
+        line = '{role} = {{ url = "…", model = "…", key_env = "…" }}'
+        return [
+            {"skill": name, "kind": kind.name, "role": role, "line": line.format(role=role)}
+            for name, skill in self.skills.items()
+            for kind in skill.kinds
+            if kind.tier == "real"
+            for role in sorted(set(kind.needs) - roles)
+        ]
 
     def fingerprint(self) -> dict[str, str]:
         """What a resumed run must find unchanged, part by part, so that a change can be named."""
-        parts = {f"recipe.{key}": digest(orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str).decode())
-                 for key, value in self.recipe.pinned().items()}
+        parts = {
+            f"recipe.{key}": digest(orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str).decode())
+            for key, value in self.recipe.pinned().items()
+        }
         parts |= {f"skill {name}": skill.fingerprint for name, skill in self.skills.items()}
         parts["shared prompts"] = digest(*(p.read_text() for p in sorted((BUILT_IN / "_shared").rglob("*.md"))))
         parts["checks"] = digest(*(f"{c.name}@{c.version}" for c in all_checks().values()))
@@ -136,8 +155,14 @@ def _taught_with(recipe: Recipe, skill: str, document: Document) -> bool:
 
 def documents_of(recipe: Recipe, known: corpus.Known | None = None) -> corpus.Corpus:
     """The recipe's documents, cleaned, split and without duplicates; with what became of every file."""
-    read = corpus.read([recipe.path(p) for p in recipe.documents], root=recipe.root, licence=recipe.licence,
-                       language=recipe.language, size=corpus.Size(*recipe.chunk), known=known)
+    read = corpus.read(
+        [recipe.path(p) for p in recipe.documents],
+        root=recipe.root,
+        licence=recipe.licence,
+        language=recipe.language,
+        size=corpus.Size(*recipe.chunk),
+        known=known,
+    )
     if not recipe.domain:
         return read
     return replace(read, documents=tuple(replace(d, domain=recipe.domain) for d in read.documents))
@@ -158,11 +183,23 @@ def instructions_of(recipe: Recipe) -> list[Document]:
                 orjson.loads(line)
             except orjson.JSONDecodeError as error:
                 raise RecipeError(f"{file}, line {number}: not JSON: {error}") from None
-            made.append(Document(digest(source, line), line, source, (0, len(line)), "instruction",
-                                 recipe.language or "en", recipe.domain or "general", recipe.licence))
+            made.append(
+                Document(
+                    digest(source, line),
+                    line,
+                    source,
+                    (0, len(line)),
+                    "instruction",
+                    recipe.language or "en",
+                    recipe.domain or "general",
+                    recipe.licence,
+                )
+            )
     if not made:
-        raise RecipeError(f"{file} holds no instruction; one JSON object a line, such as "
-                          '{"instruction": "…", "passage": "…", "answer": "…"}')
+        raise RecipeError(
+            f"{file} holds no instruction; one JSON object a line, such as "
+            '{"instruction": "…", "passage": "…", "answer": "…"}'
+        )
     return made
 
 
@@ -176,8 +213,10 @@ def examples_of(recipe: Recipe) -> list[str]:
     except OSError as error:
         raise RecipeError(f"examples = {recipe.examples!r}: {error.strerror}: {file}") from None
     if not 5 <= len(rows) <= 50:
-        raise RecipeError(f"examples = {recipe.examples!r}: {len(rows)} rows; 5 to 50 are asked for, so that they set a "
-                          "tone and leave room for the document")
+        raise RecipeError(
+            f"examples = {recipe.examples!r}: {len(rows)} rows; 5 to 50 are asked for, so that they set a "
+            "tone and leave room for the document"
+        )
     return rows
 
 
@@ -219,9 +258,16 @@ def prices_of(recipe: Recipe, models: Mapping[str, Model]) -> dict[str, Price]:
             unknown = [k for k in price if k not in ("input", "output", "cached")]
             if unknown:
                 raise RecipeError(f"price of {name}: unknown key {unknown[0]!r}; there are: input, output, cached")
-            found |= {m.name: Price(float(price.get("input", 0)), float(price.get("output", 0)), price.get("cached"),
-                                    int(spec.get("reasoning_budget") or 0))
-                      for m in models.values() if m.name == name or m.name.endswith(name)}
+            found |= {
+                m.name: Price(
+                    float(price.get("input", 0)),
+                    float(price.get("output", 0)),
+                    price.get("cached"),
+                    int(spec.get("reasoning_budget") or 0),
+                )
+                for m in models.values()
+                if m.name == name or m.name.endswith(name)
+            }
     free = {m.name: Price() for m in models.values() if m.name.startswith(("local", "scripted", "simulated"))}
     return {**free, **found}
 
@@ -230,8 +276,14 @@ def frame_of(document: Document, recipe: Recipe, skill: Skill, examples: Sequenc
     """The system message that all agents of a document share, and the slots that reach every prompt."""
     names = tomllib.loads((BUILT_IN / "_shared" / "languages.toml").read_text(encoding="utf-8"))
     language = document.language
-    slots = {"document": document, "language": language, "language_name": names.get(language, language),
-             "domain": document.domain, "brief": recipe.brief, "examples": list(examples)}
+    slots = {
+        "document": document,
+        "language": language,
+        "language_name": names.get(language, language),
+        "domain": document.domain,
+        "brief": recipe.brief,
+        "examples": list(examples),
+    }
     return render(skill.agent("_shared/frame").template, slots, "_shared/frame"), slots
 
 
@@ -258,13 +310,14 @@ def work(plan: Plan) -> engine.Work:
     return done
 
 
-def tools_of(plan: Plan, folder: Path, documents: Sequence[Document]) -> list[Tool]:
+def tools_of(plan: Plan, folder: Path, documents: Sequence[Document], sandbox: Sandbox) -> list[Tool]:
     """Everything that agents and checks of these skills may use, and nothing else."""
     named = {name for agent in _all_agents(plan) for name in agent.tools}
     named |= {name for skill in plan.skills.values() for name in skill.of("respond", "tools")}
-    wanted = [name for name in ALWAYS_TOOLS if name in named]
-    address = plan.recipe.search.model_dump() if plan.recipe.search else None
-    opened: list[Tool] = list(tools.open_tools(wanted, documents=documents, address=address).values())
+    search = plan.recipe.search
+    address = tools.Address(search.url, search.hosts, search.results) if search else None
+    wanted = [name for name in tools.TOOLS if name in named and (name != "search" or documents or address)]
+    opened = list(tools.open_tools(wanted, corpus=documents, address=address, sandbox=sandbox).values())
     if plan.recipe.pause_after:
         opened.append(Review(folder / "review.jsonl"))
     return opened
@@ -299,26 +352,49 @@ def run(
     return asyncio.run(_run(plan, folder, add, fork_from, limit, tell, notice, poll, models, signals))
 
 
-async def _run(
-    plan: Plan, folder: Path, add: bool, fork_from: str | Path, limit: int, tell: Tell | None, notice: Notice,
-    poll: float, models: Mapping[str, Model] | None, signals: bool,
-) -> Run:
+@asynccontextmanager
+async def opened(
+    plan: Plan, folder: Path, documents: Sequence[Document], notice: Notice, models: Mapping[str, Model] | None = None
+) -> AsyncIterator[Outside]:
+    """Journal, models, tools and sandbox of a run, open for as long as the block lasts."""
     recipe = plan.recipe
-    examples = examples_of(recipe)
-    documents = _documents(plan, notice, limit)
-    opened = dict(models) if models else models_of(recipe, plan, notice)
-    journal = Journal(folder)
+    held = dict(models) if models else models_of(recipe, plan, notice)
+    prices = {} if models and recipe.limits.cost is None else prices_of(recipe, held)
+    journal, sandbox = Journal(folder), Sandbox()
     try:
-        await _same_run(journal, plan, add, fork_from)
-        outside = Outside(journal, opened, tools=tools_of(plan, folder, documents),
-                          prices={} if models and recipe.limits.cost is None else prices_of(recipe, opened),
-                          cap=recipe.limits.cost, slots=recipe.limits.in_flight)
-        ended = await engine.run(items_of(plan, documents), work(plan), door(outside, plan, examples), outside,
-                                 tell=tell, poll=poll, signals=signals)
+        yield Outside(
+            journal,
+            held,
+            tools=tools_of(plan, folder, documents, sandbox),
+            prices=prices,
+            cap=recipe.limits.cost,
+            slots=recipe.limits.in_flight,
+        )
     finally:
-        for model in dict.fromkeys(opened.values()):
+        for model in dict.fromkeys(held.values()):
             await model.close()
+        sandbox.close()
         journal.close()
+
+
+async def _run(
+    plan: Plan,
+    folder: Path,
+    add: bool,
+    fork_from: str | Path,
+    limit: int,
+    tell: Tell | None,
+    notice: Notice,
+    poll: float,
+    models: Mapping[str, Model] | None,
+    signals: bool,
+) -> Run:
+    examples, documents = examples_of(plan.recipe), _documents(plan, notice, limit)
+    async with opened(plan, folder, documents, notice, models) as outside:
+        await _same_run(outside.journal, plan, add, fork_from)
+        ended = await engine.run(
+            items_of(plan, documents), work(plan), door(outside, plan, examples), outside, tell=tell, poll=poll, signals=signals
+        )
     return Run(folder, ended)
 
 
@@ -355,16 +431,143 @@ async def _same_run(journal: Journal, plan: Plan, add: bool, fork_from: str | Pa
         )
 
 
-def kinds_by_tier(skill: Skill) -> dict[str, list[Kind]]:
-    """The kinds of a skill, real and listed."""
-    found: dict[str, list[Kind]] = {"real": [], "listed": []}
-    for kind in skill.kinds:
-        found[kind.tier].append(kind)
+# ── one document, all rows anew, all models asked ────────────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def ask(
+    document: Document,
+    skill: Skill,
+    *,
+    folder: str | Path = "",
+    seed: int = 1,
+    brief: str = "",
+    notice: Notice = _silent,
+    **models: Model,
+) -> AsyncIterator[Ask]:
+    """A door for one document and one skill: `async with ask(document, skill, teacher=model) as door: …`.
+
+    Models by role: teacher, and judge and weak where there are some. Replies are remembered in `folder`, if one is
+    given, so that asking again costs nothing; else they are forgotten. The models are closed with the door.
+    """
+    with tempfile.TemporaryDirectory(prefix="preceptor-") as away:
+        recipe = recipe_of({"seed": seed, "brief": brief, "teacher": "given"})
+        plan = Plan(recipe, {skill.name: skill})
+        async with opened(plan, Path(folder or away), [document], notice, models) as outside:
+            yield door(outside, plan, [])(Item(document, skill.name, 0, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One document's way through one skill: everything that was asked and answered, and what came of it."""
+
+    document: Document
+    skill: str
+    produced: Produced
+    calls: list[dict[str, Any]]
+    uses: list[dict[str, Any]]
+    spent: float
+
+
+def try_one(
+    skill: str,
+    file: Path,
+    recipe: Path | None = None,
+    model: str = "",
+    kinds: Sequence[str] = (),
+    transformers: Sequence[str] = (),
+    *,
+    notice: Notice = _silent,
+) -> Tried:
+    """The first document of `file`, taken through every step of `skill`; nothing of it is kept on disk."""
+    base = load_recipe(recipe) if recipe else recipe_of({}, Path())
+    choice = {"kinds": list(kinds), "transformers": list(transformers)}
+    update: dict[str, Any] = {"documents": (str(file.absolute()),), "skills": {skill: choice}}
+    if model:
+        update["teacher"] = model
+    table = {**base.model_dump(exclude={"root"}), **update}
+    tried = ready(recipe_of(table, base.root), str(recipe or "try"))
+    return asyncio.run(_try(plan_of(tried), notice))
+
+
+async def _try(plan: Plan, notice: Notice) -> Tried:
+    with tempfile.TemporaryDirectory(prefix="preceptor-try-") as folder:
+        documents = _documents(plan, notice, 1)
+        item = next(items_of(plan, documents))
+        async with opened(plan, Path(folder), documents, notice) as outside:
+            ask = door(outside, plan, examples_of(plan.recipe))(item)
+            produced = await work(plan)(item, ask)
+            await outside.journal.remember("tried", True)
+        store = Store(Path(folder))
+        try:
+            return Tried(
+                item.document, item.skill, produced, store.calls(item.id), store.uses(item.id), sum(store.spent().values())
+            )
+        finally:
+            store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Rechecked:
+    """What a recheck found: rows looked at, and those whose status changed."""
+
+    rows: int
+    changed: tuple[tuple[str, str, str], ...]
+    """Row, status before, status now."""
+
+
+def recheck(
+    folder: Path, recipe: Path | None = None, *, notice: Notice = _silent, models: Mapping[str, Model] | None = None
+) -> Rechecked:
+    """Today's checks and judges applied to all stored rows; generates nothing and keeps the older verdicts."""
+    store = Store(folder)
+    try:
+        table, held = store.meta("recipe"), list(store.examples())
+        generation = store.next_generation()
+    finally:
+        store.close()
+    now = load_recipe(recipe) if recipe else None
+    stored = recipe_of({k: v for k, v in table.items() if v is not None}, Path(table.get("root", ".")))
+    judges = {role: getattr(now, role) for role in ("judge", "weak")} if now else {}
+    plan = plan_of(stored.model_copy(update={**judges, "root": now.root if now else stored.root}))
+    return asyncio.run(_recheck(folder, plan, held, generation, notice, models))
+
+
+async def _recheck(
+    folder: Path, plan: Plan, held: Sequence[Any], generation: int, notice: Notice, models: Mapping[str, Model] | None
+) -> Rechecked:
+    changed = []
+    examples = examples_of(plan.recipe)
+    async with opened(plan, folder, (), notice, models) as outside:
+        for row in held:
+            item = Item(row.node.instruction.material.document, row.skill, 0, 0)
+            verdicts = await anew(row.node, plan.skills[row.skill], door(outside, plan, examples)(item))
+            status = "accepted" if accepts(verdicts) else "rejected"
+            status = "surplus" if status == "accepted" and row.node.status == "surplus" else status
+            if status != row.node.status:
+                changed.append((row.node.id, row.node.status, status))
+            await outside.journal.put(*rechecked(row, generation, verdicts, status))
+    return Rechecked(len(held), tuple(changed))
+
+
+async def anew(example: Example, skill: Skill, ask: Ask) -> list[Verdict]:
+    """Today's verdicts on an example as it stands."""
+    return [await check(example, skill, ask) for check in checks_of(example.instruction, skill)]
+
+
+async def probed(recipe: Path | None, notice: Notice = _silent) -> dict[str, Probe]:
+    """What each model of the recipe can do, by asking it; without a recipe, the embedded one."""
+    specs: dict[str, ModelSpec] = {"local": "local"}
+    root = Path()
+    if recipe:
+        read = load_recipe(recipe)
+        root = read.root
+        specs = {role: spec for role in ROLES if (spec := getattr(read, role)) is not None} | dict(read.models)
+    found = {}
+    for role, spec in specs.items():
+        model = open_model(spec, notice=notice, base=root)
+        try:
+            found[role] = await probe(model)
+        finally:
+            await model.close()
     return found
-
-
-def key_names(recipe: Recipe) -> list[str]:
-    """The environment variables that the recipe takes keys from and that are not set."""
-    specs = [getattr(recipe, role) for role in ROLES] + list(recipe.models.values())
-    names = [str(s["key_env"]) for s in specs if isinstance(s, dict) and s.get("key_env")]
-    return [name for name in dict.fromkeys(names) if not os.environ.get(name)]

@@ -65,7 +65,7 @@ def read_field(name: str, spec: Any, where: str) -> ReplyField:
     if isinstance(spec, str):
         spec = {"type": spec}
     if not isinstance(spec, dict):
-        raise PackError(f"{where} {name}: say the type, such as {name} = {{ type = \"text\" }}")
+        raise PackError(f'{where} {name}: say the type, such as {name} = {{ type = "text" }}')
     reject_unknown(spec, FIELD_KEYS, f"{where} {name}")
     kind = spec.get("type", "text")
     if kind not in FIELD_TYPES:
@@ -73,15 +73,25 @@ def read_field(name: str, spec: Any, where: str) -> ReplyField:
     of = spec.get("of", "text") if kind == "list" else None
     inner: ReplyField | None = None
     if isinstance(of, dict):
-        inner = read_field("entry", of if "type" in of and isinstance(of["type"], str) else
-                           {"type": "record", "fields": of}, f"{where} {name}")
+        inner = read_field(
+            "entry", of if "type" in of and isinstance(of["type"], str) else {"type": "record", "fields": of}, f"{where} {name}"
+        )
     elif of is not None:
         inner = read_field("entry", of, f"{where} {name}")
     parts = tuple(read_field(k, v, f"{where} {name}") for k, v in spec.get("fields", {}).items())
     if kind == "choice" and not spec.get("choices"):
-        raise PackError(f"{where} {name}: a choice needs choices = [\"…\", …]")
-    return ReplyField(name, kind, spec.get("about", ""), spec.get("min"), spec.get("max"),
-                      tuple(map(str, spec.get("choices", ()))), inner, parts, bool(spec.get("optional", False)))
+        raise PackError(f'{where} {name}: a choice needs choices = ["…", …]')
+    return ReplyField(
+        name,
+        kind,
+        spec.get("about", ""),
+        spec.get("min"),
+        spec.get("max"),
+        tuple(map(str, spec.get("choices", ()))),
+        inner,
+        parts,
+        bool(spec.get("optional", False)),
+    )
 
 
 def reject_unknown(table: Mapping[str, Any], known: Sequence[str], where: str) -> None:
@@ -122,7 +132,11 @@ def _block(name: str, text: Any) -> Quoted:
 
 def _environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, finalize=quiet, autoescape=False, trim_blocks=True, lstrip_blocks=True,
+        undefined=StrictUndefined,
+        finalize=quiet,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.globals = {"block": _block}
     environment.filters["json"] = lambda value: orjson.dumps(value, default=str).decode()
@@ -150,13 +164,12 @@ def fill(template: str, slots: Mapping[str, Any]) -> str:
 
 @lru_cache(maxsize=512)
 def _plain(template: str) -> Template:
-    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, trim_blocks=True,
-                                         lstrip_blocks=True).from_string(template)
+    return ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+    ).from_string(template)
 
 
-def messages(
-    agent: Agent, slots: Mapping[str, Any], history: Sequence[Message] = (), frame: str = ""
-) -> tuple[Message, ...]:
+def messages(agent: Agent, slots: Mapping[str, Any], history: Sequence[Message] = (), frame: str = "") -> tuple[Message, ...]:
     """What is sent: the frame and the agent's own system text, the history, and the filled prompt.
 
     A prompt that renders to nothing adds no turn: an agent that goes on with a conversation has its text in `system`.
@@ -204,8 +217,12 @@ def _schema(field: ReplyField) -> dict[str, Any]:
             made = {"type": "array", "items": _schema(field.of), "minItems": int(field.min or 0)}
             made["maxItems"] = int(field.max or LIST_MOST)
         case "record":
-            made = {"type": "object", "properties": {f.name: _schema(f) for f in field.fields},
-                    "required": [f.name for f in field.fields if not f.optional], "additionalProperties": False}
+            made = {
+                "type": "object",
+                "properties": {f.name: _schema(f) for f in field.fields},
+                "required": [f.name for f in field.fields if not f.optional],
+                "additionalProperties": False,
+            }
         case "number" | "integer" as kind:
             made = {"type": kind}
             made |= {k: v for k, v in (("minimum", field.min), ("maximum", field.max)) if v is not None}

@@ -145,7 +145,6 @@ def recipe_of(table: Mapping[str, Any], root: Path = Path(), where: str = "recip
     return recipe
 
 
-
 def _said(error: Any) -> str:
     place = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":

@@ -35,6 +35,7 @@ def new_skill(name: str, into: Path) -> Path:
     for file in sorted(p for p in folder.rglob("*") if p.is_file()):
         text = file.read_text(encoding="utf-8")
         if "my_skill" in text or "My skill" in text:
-            file.write_text(text.replace("my_skill", name).replace("My skill", name.replace("_", " ").capitalize()),
-                            encoding="utf-8")
+            file.write_text(
+                text.replace("my_skill", name).replace("My skill", name.replace("_", " ").capitalize()), encoding="utf-8"
+            )
     return folder

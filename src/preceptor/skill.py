@@ -25,8 +25,7 @@ from preceptor.types import Agent, Step, canonical
 STEPS = ("1_transform", "2_instruct", "3_refine", "4_respond", "5_verify")
 STEP_DEFAULTS: Mapping[str, Mapping[str, Any]] = {"5_verify": {"role": "judge", "temperature": 0.0}}
 BUILT_IN = Path(__file__).parent / "skills"
-SKILL_KEYS = ("title", "version", "about", "extends", "remove", "transform", "instruct", "refine", "respond", "verify",
-              "quota")
+SKILL_KEYS = ("title", "version", "about", "extends", "remove", "transform", "instruct", "refine", "respond", "verify", "quota")
 OVERRIDES = ("transform", "instruct", "refine", "respond", "verify")
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "transform": {"pick": 1, "original": True, "identity_weight": 1.0},
@@ -297,8 +296,9 @@ def _merged(old: Sequence[Any], new: Sequence[Any], remove: Sequence[str], path:
         raise PackError(f"{path}: two {what}s named {sorted(twice)[0]!r}")
     for gone in remove:
         if gone not in [o.name for o in old]:
-            raise PackError(f"{path / 'skill.toml'}: remove.{what}s: no {what} {gone!r}; "
-                            + nearest(gone, [o.name for o in old]))
+            raise PackError(
+                f"{path / 'skill.toml'}: remove.{what}s: no {what} {gone!r}; " + nearest(gone, [o.name for o in old])
+            )
     kept = [o for o in old if o.name not in names and o.name not in remove]
     return kept + list(new)
 
@@ -318,7 +318,8 @@ def _module(path: Path) -> ModuleType | None:
         return importlib.import_module(f"preceptor.skills.{path.name}.skill")
     name = f"preceptor_pack_{path.name}_{digest(path)}"
     spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=[str(path)])
-    assert spec is not None and spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise PackError(f"{file}: cannot be loaded as Python")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

@@ -47,11 +47,23 @@ def export(run: Path, into: Path | None = None, *, reasoning: Reasoning = "drop"
 def _written(store: Store, folder: Path, reasoning: Reasoning, tokenizer: str) -> Exported:
     held = list(store.examples())
     named, count = counter(tokenizer)
-    rows = {status: [_row(s, reasoning, count) for s in held if s.node.status == status]
-            for status in ("accepted", "rejected", "surplus")}
+    rows = {
+        status: [_row(s, reasoning, count) for s in held if s.node.status == status]
+        for status in ("accepted", "rejected", "surplus")
+    }
     pairs = list(pairs_of((s.node, s.skill) for s in held if s.node.status == "accepted"))
-    dropped = [{"step": s.node.step, "reason": s.node.reason, "skill": s.skill, "kind": s.node.kind, "agent": s.node.agent,
-                "source": _source(s), "id": s.key} for s in store.dropped()]
+    dropped = [
+        {
+            "step": s.node.step,
+            "reason": s.node.reason,
+            "skill": s.skill,
+            "kind": s.node.kind,
+            "agent": s.node.agent,
+            "source": _source(s),
+            "id": s.key,
+        }
+        for s in store.dropped()
+    ]
     files = []
     for name, made in (("rows", rows["accepted"]), ("preference", pairs)):
         files.append(write_jsonl(made, folder / f"{name}.jsonl"))
@@ -84,8 +96,13 @@ def _source(stored: Stored) -> str:
 
 
 def card_of(
-    store: Store, held: Sequence[Stored], rows: Sequence[Mapping[str, Any]], pairs: Sequence[Mapping[str, Any]], *,
-    tokenizer: str, reasoning: str,
+    store: Store,
+    held: Sequence[Stored],
+    rows: Sequence[Mapping[str, Any]],
+    pairs: Sequence[Mapping[str, Any]],
+    *,
+    tokenizer: str,
+    reasoning: str,
 ) -> str:
     """The dataset's README: counts from what is stored, settings, licences, checks and honest limits."""
     from preceptor import __version__
@@ -95,27 +112,40 @@ def card_of(
     kinds = _kinds(held)
     ((calls, prompt, completion, nanos),) = store.rows(
         "SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(cost), 0) "
-        "FROM calls WHERE epoch > 0")
+        "FROM calls WHERE epoch > 0"
+    )
     decided = sum(any(v.decides and v.outcome == "pass" for v in e.verdicts) for e in accepted)
     slots = {
-        "name": recipe.get("name", "dataset"), "version": __version__, "rows": len(rows), "kinds": kinds,
+        "name": recipe.get("name", "dataset"),
+        "version": __version__,
+        "rows": len(rows),
+        "kinds": kinds,
         "documents": len({e.instruction.material.document.id for e in accepted}),
         "languages": sorted({str(row["language"]) for row in rows}) or ["en"],
         "by_model": sum(e.answered_by == "model" for e in accepted),
         "by_gold": sum(e.answered_by == "gold" for e in accepted),
         "tries": dict(sorted(Counter(e.tries for e in accepted).items())),
-        "decided": decided, "judged": len(accepted) - decided, "pairs": len(pairs),
+        "decided": decided,
+        "judged": len(accepted) - decided,
+        "pairs": len(pairs),
         "pair_kinds": dict(sorted(Counter(p["pair"] for p in pairs).items())),
-        "tokens": sum(row["tokens"] for row in rows), "tokenizer": tokenizer,
+        "tokens": sum(row["tokens"] for row in rows),
+        "tokenizer": tokenizer,
         "multi_turn": sum(sum(m["role"] == "user" for m in row["messages"]) > 1 for row in rows),
         "tool_rows": sum(any("tool_calls" in m for m in row["messages"]) for row in rows),
         "unanswerable": sum(row["answerability"] != "answerable" for row in rows),
         "models": {role: _model_name(recipe.get(role)) for role in ("teacher", "judge", "weak")},
-        "seed": recipe.get("seed", ""), "passes": recipe.get("passes", 1), "brief": recipe.get("brief", ""),
-        "calls": calls, "prompt_tokens": prompt, "completion_tokens": completion,
+        "seed": recipe.get("seed", ""),
+        "passes": recipe.get("passes", 1),
+        "brief": recipe.get("brief", ""),
+        "calls": calls,
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
         "cost": f"{nanos / 1e9:.4f} in the currency of the price table" if nanos else "",
         "reasoning": {"drop": "left out", "field": "in a column of its own", "think": "in <think> tags"}[reasoning],
-        "licences": _licences(accepted), "checks": _checks(held), "skipped": _skipped(store.meta("skipped") or {}),
+        "licences": _licences(accepted),
+        "checks": _checks(held),
+        "skipped": _skipped(store.meta("skipped") or {}),
         "few": [line["kind"] for line in kinds if 0 < line["accepted"] < 5],
     }
     return fill(CARD.read_text(encoding="utf-8"), slots) + "\n"
@@ -129,8 +159,10 @@ def _kinds(held: Iterable[Stored]) -> list[dict[str, Any]]:
     counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for stored in held:
         counts[stored.skill, stored.node.instruction.kind][stored.node.status] += 1
-    return [{"skill": skill, "kind": kind, **{s: found[s] for s in ("accepted", "rejected", "surplus")}}
-            for (skill, kind), found in sorted(counts.items())]
+    return [
+        {"skill": skill, "kind": kind, **{s: found[s] for s in ("accepted", "rejected", "surplus")}}
+        for (skill, kind), found in sorted(counts.items())
+    ]
 
 
 def _licences(accepted: Sequence[Example]) -> list[dict[str, Any]]:
@@ -143,12 +175,24 @@ def _checks(held: Iterable[Stored]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for stored in held:
         for verdict in stored.node.verdicts:
-            line = found.setdefault(verdict.check, {"check": verdict.check, "version": verdict.version,
-                                                    "decides": verdict.decides, "passed": 0, "failed": 0, "na": 0})
+            line = found.setdefault(
+                verdict.check,
+                {
+                    "check": verdict.check,
+                    "version": verdict.version,
+                    "decides": verdict.decides,
+                    "passed": 0,
+                    "failed": 0,
+                    "na": 0,
+                },
+            )
             line[{"pass": "passed", "fail": "failed", "na": "na"}[verdict.outcome]] += 1
     return [found[name] for name in sorted(found)]
 
 
 def _skipped(skipped: Mapping[str, Mapping[str, Sequence[str]]]) -> list[dict[str, Any]]:
-    return [{"skill": skill, "role": role, "count": len(kinds)}
-            for skill, roles in sorted(skipped.items()) for role, kinds in sorted(roles.items())]
+    return [
+        {"skill": skill, "role": role, "count": len(kinds)}
+        for skill, roles in sorted(skipped.items())
+        for role, kinds in sorted(roles.items())
+    ]

@@ -43,8 +43,7 @@ def _column(pa: Any, name: str, values: list[Any]) -> tuple[Any, dict[str, Any]]
         stored = pa.array(texts, type=pa.list_(pa.string())).cast(pa.list_(pa.json_(pa.string())))
         return stored, {"feature": {"_type": "Json"}, "_type": "List"}
     if isinstance(values[0], list):
-        return pa.array(values, type=pa.list_(pa.string())), {"feature": {"dtype": "string", "_type": "Value"},
-                                                              "_type": "List"}
+        return pa.array(values, type=pa.list_(pa.string())), {"feature": {"dtype": "string", "_type": "Value"}, "_type": "List"}
     if isinstance(values[0], int):
         return pa.array(values, type=pa.int64()), {"dtype": "int64", "_type": "Value"}
     return pa.array([str(v) for v in values], type=pa.string()), {"dtype": "string", "_type": "Value"}

@@ -1,8 +1,8 @@
 """Preference pairs: a better and a worse answer to the same prompt, with who made each and how one knows.
 
-    draft      an answer that failed its checks, beside the one that passed
-    revision   a draft, beside the better revision of it
-    twin       the answer that was right before the passage was changed, beside the one that is right now
+draft      an answer that failed its checks, beside the one that passed
+revision   a draft, beside the better revision of it
+twin       the answer that was right before the passage was changed, beside the one that is right now
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,8 +33,16 @@ def _drafts(example: Example, skill: str) -> Iterator[dict[str, Any]]:
         if draft is chosen or not failures(draft.verdicts):
             continue
         why = "revision" if chosen.by == "reviser" and draft.critique else "draft"
-        yield _pair(example, skill, why, _tail(example, chosen), _tail(example, draft), _maker(chosen), _maker(draft),
-                    failures(draft.verdicts))
+        yield _pair(
+            example,
+            skill,
+            why,
+            _tail(example, chosen),
+            _tail(example, draft),
+            _maker(chosen),
+            _maker(draft),
+            failures(draft.verdicts),
+        )
 
 
 def _twins(example: Example, skill: str, answers: dict[str, Example]) -> Iterator[dict[str, Any]]:
@@ -46,8 +54,16 @@ def _twins(example: Example, skill: str, answers: dict[str, Example]) -> Iterato
     if before.fields.get("final") == example.fields.get("final"):
         return
     last = [{"role": "assistant", "content": before.answer}]
-    yield _pair(example, skill, "twin", _answer(example), last, example.model or example.answered_by,
-                before.model or before.answered_by, ["right only before the passage was changed"])
+    yield _pair(
+        example,
+        skill,
+        "twin",
+        _answer(example),
+        last,
+        example.model or example.answered_by,
+        before.model or before.answered_by,
+        ["right only before the passage was changed"],
+    )
 
 
 def failures(verdicts: Sequence[Verdict]) -> list[str]:
@@ -65,22 +81,35 @@ def prompt_length(example: Example) -> int:
 
 
 def _answer(example: Example) -> list[dict[str, Any]]:
-    return [plain(m) for m in example.messages[prompt_length(example):]]
+    return [plain(m) for m in example.messages[prompt_length(example) :]]
 
 
 def _tail(example: Example, draft: Draft) -> list[dict[str, Any]]:
     if draft.messages and draft.messages[0].get("role") in ("system", "user"):
-        return [plain(m) for m in draft.messages[prompt_length(example):]]
+        return [plain(m) for m in draft.messages[prompt_length(example) :]]
     return [{"role": "assistant", "content": draft.answer}]
 
 
 def _pair(
-    example: Example, skill: str, why: str, chosen: list[dict[str, Any]], rejected: list[dict[str, Any]], chosen_by: str,
-    rejected_by: str, failed: Sequence[str],
+    example: Example,
+    skill: str,
+    why: str,
+    chosen: list[dict[str, Any]],
+    rejected: list[dict[str, Any]],
+    chosen_by: str,
+    rejected_by: str,
+    failed: Sequence[str],
 ) -> dict[str, Any]:
     return {
         "prompt": [plain(m) for m in example.messages[: prompt_length(example)]],
-        "chosen": chosen, "rejected": rejected, "tools": [wrapped(t) for t in example.instruction.tools],
-        "skill": skill, "kind": example.instruction.kind, "pair": why, "chosen_by": chosen_by,
-        "rejected_by": rejected_by, "failed": list(failed), "example": example.id,
+        "chosen": chosen,
+        "rejected": rejected,
+        "tools": [wrapped(t) for t in example.instruction.tools],
+        "skill": skill,
+        "kind": example.instruction.kind,
+        "pair": why,
+        "chosen_by": chosen_by,
+        "rejected_by": rejected_by,
+        "failed": list(failed),
+        "example": example.id,
     }

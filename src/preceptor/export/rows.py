@@ -39,10 +39,27 @@ def row_of(example: Example, skill: str, item: str = "", *, reasoning: Reasoning
         "domain": instruction.material.document.domain,
         "shape": instruction.shape,
         "gold": as_json({"form": g.form, "value": g.value, "made_by": g.made_by} if (g := instruction.gold) else None),
-        "verdicts": as_json([{"check": v.check, "outcome": v.outcome, "decides": v.decides, "version": v.version,
-                              "by": v.by, "evidence": v.evidence} for v in example.verdicts]),
-        "style": as_json({"format": instruction.style.format, "length": instruction.style.length,
-                          "register": instruction.style.register, "layout": instruction.style.layout}),
+        "verdicts": as_json(
+            [
+                {
+                    "check": v.check,
+                    "outcome": v.outcome,
+                    "decides": v.decides,
+                    "version": v.version,
+                    "by": v.by,
+                    "evidence": v.evidence,
+                }
+                for v in example.verdicts
+            ]
+        ),
+        "style": as_json(
+            {
+                "format": instruction.style.format,
+                "length": instruction.style.length,
+                "register": instruction.style.register,
+                "layout": instruction.style.layout,
+            }
+        ),
         "lineage": as_json(lineage(example, item)),
         "source": instruction.material.document.source,
         "licence": instruction.material.document.licence,
@@ -95,12 +112,25 @@ def lineage(example: Example, item: str = "") -> dict[str, Any]:
         goals.append({"goal": step.goal, "suggestion": step.suggestion, "parent": step.parent.id})
         step = step.parent
     return {
-        "item": item, "document": document.id, "source": document.source, "span": document.span,
-        "material": instruction.material.id, "transformer": instruction.material.genre,
-        "change": _change(instruction.material), "instruction": instruction.id, "made_by": instruction.made_by,
-        "refinement": goals, "drafts": [{"by": d.by, "model": d.model, "critique": d.critique,
-                                         "failed": [v.check for v in d.verdicts if v.outcome == "fail"]}
-                                        for d in example.drafts],
+        "item": item,
+        "document": document.id,
+        "source": document.source,
+        "span": document.span,
+        "material": instruction.material.id,
+        "transformer": instruction.material.genre,
+        "change": _change(instruction.material),
+        "instruction": instruction.id,
+        "made_by": instruction.made_by,
+        "refinement": goals,
+        "drafts": [
+            {
+                "by": d.by,
+                "model": d.model,
+                "critique": d.critique,
+                "failed": [v.check for v in d.verdicts if v.outcome == "fail"],
+            }
+            for d in example.drafts
+        ],
     }
 
 

@@ -17,8 +17,15 @@ async def transform(document: Document, skill: Skill, ask: Ask) -> list[Material
         suited.append(IDENTITY)
     if not suited:
         return [Dropped(document, "transform", f"no transformer of {skill.name} suits a document of kind {document.kind}")]
-    drawn = draw(suited, ask.seed, "transform", document.id, k=skill.of("transform", "pick"), name=lambda a: a.name,
-                 weight=lambda a: skill.of("transform", "identity_weight") if a is IDENTITY else 1.0)
+    drawn = draw(
+        suited,
+        ask.seed,
+        "transform",
+        document.id,
+        k=skill.of("transform", "pick"),
+        name=lambda a: a.name,
+        weight=lambda a: skill.of("transform", "identity_weight") if a is IDENTITY else 1.0,
+    )
     return await together([material_of(agent, document, ask) for agent in drawn])
 
 

@@ -17,15 +17,23 @@ async def instruct(material: Material, skill: Skill, ask: Ask) -> list[Instructi
     suited = suiting(material, skill, ask)
     if not suited:
         return [Dropped(material, "instruct", f"no kind of {skill.name} suits material of genre {material.genre}")]
-    drawn = draw(suited, ask.seed, "instruct", material.id, k=skill.of("instruct", "pick"), name=lambda k: k.name,
-                 weight=lambda k: k.weight)
+    drawn = draw(
+        suited,
+        ask.seed,
+        "instruct",
+        material.id,
+        k=skill.of("instruct", "pick"),
+        name=lambda k: k.name,
+        weight=lambda k: k.weight,
+    )
     return await together([instruction_for(kind, material, skill, ask) for kind in drawn])
 
 
 def suiting(material: Material, skill: Skill, ask: Ask) -> list[Kind]:
     """The kinds that this material, its language and the recipe's models allow."""
     return [
-        kind for kind in skill.drawable(ask.roles)
+        kind
+        for kind in skill.drawable(ask.roles)
         if (not kind.suits or material.genre in kind.suits)
         and (not kind.languages or material.document.language in kind.languages)
     ]

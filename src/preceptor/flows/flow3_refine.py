@@ -17,8 +17,15 @@ async def refine(seed: Instruction, skill: Skill, ask: Ask) -> list[Instruction 
     """Keep the seed, and add what the drawn goals make of it: at most `refine.goals` branches, `refine.rounds` deep."""
     if fraction(ask.seed, "refine", seed.id) >= skill.of("refine", "share"):
         return [seed]
-    goals = draw(suiting(seed, skill, ask), ask.seed, "goals", seed.id, k=skill.of("refine", "goals"),
-                 name=lambda g: g.name, weight=lambda g: g.weight)
+    goals = draw(
+        suiting(seed, skill, ask),
+        ask.seed,
+        "goals",
+        seed.id,
+        k=skill.of("refine", "goals"),
+        name=lambda g: g.name,
+        weight=lambda g: g.weight,
+    )
     branches = await together([branch(seed, goal, skill, ask) for goal in goals])
     return [seed, *(thing for made in branches for thing in made)]
 
@@ -27,7 +34,8 @@ def suiting(instruction: Instruction, skill: Skill, ask: Ask) -> list[Goal]:
     """The goals that this instruction's kind, shape and genre allow, and the recipe's models."""
     allowed = skill.kind(instruction.kind).goals
     return [
-        goal for goal in skill.goals
+        goal
+        for goal in skill.goals
         if (not allowed or goal.name in allowed)
         and (not goal.kinds or instruction.kind in goal.kinds)
         and (not goal.shapes or instruction.shape in goal.shapes)
@@ -57,8 +65,12 @@ async def branch(seed: Instruction, goal: Goal, skill: Skill, ask: Ask) -> list[
 
 async def refined(instruction: Instruction, goal: Goal, skill: Skill, ask: Ask) -> Instruction:
     """The suggester names ways and writes nothing; the editor takes one and may change passage, question and options."""
-    shown: dict[str, Any] = {"material": instruction.material, "instruction": instruction, "goal": goal,
-             "kind": skill.kind(instruction.kind)}
+    shown: dict[str, Any] = {
+        "material": instruction.material,
+        "instruction": instruction,
+        "goal": goal,
+        "kind": skill.kind(instruction.kind),
+    }
     proposed = await ask(skill.agent(f"3_refine/{goal.suggester}"), **shown)
     ways = [way_of(s) for s in proposed.fields.get("suggestions", ())]
     if not ways:

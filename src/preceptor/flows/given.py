@@ -11,18 +11,54 @@ from preceptor.flows.shapes import GOLDS, with_gold
 from preceptor.skill import Kind, Skill
 from preceptor.types import Document, Instruction, Material
 
-KEYS = ("instruction", "question", "passage", "kind", "shape", "answer", "answers", "accepts", "options", "labels", "items",
-        "pairs", "unit", "evidence", "system", "history", "points", "language", "data")
-GOLD_CHECKS = {"short": "gold_text", "number": "gold_number", "set": "gold_set", "order": "gold_order",
-               "pairs": "gold_pairs", "multiple_choice": "option_key", "label": "gold_label"}
+KEYS = (
+    "instruction",
+    "question",
+    "passage",
+    "kind",
+    "shape",
+    "answer",
+    "answers",
+    "accepts",
+    "options",
+    "labels",
+    "items",
+    "pairs",
+    "unit",
+    "evidence",
+    "system",
+    "history",
+    "points",
+    "language",
+    "data",
+)
+GOLD_CHECKS = {
+    "short": "gold_text",
+    "number": "gold_number",
+    "set": "gold_set",
+    "order": "gold_order",
+    "pairs": "gold_pairs",
+    "multiple_choice": "option_key",
+    "label": "gold_label",
+}
 
 
 def with_given(skill: Skill) -> Skill:
     """The skill with one kind for each shape that a given instruction may have: `given_short`, `given_open` …"""
-    kinds = [Kind(f"given_{shape}", "An instruction that existed already.", shape=shape, checks=(check,), tier="listed")
-             for shape, check in GOLD_CHECKS.items()]
-    kinds.append(Kind("given_open", "An instruction that existed already.", shape="open", checks=("rubric",),
-                      needs=("judge",), tier="listed"))
+    kinds = [
+        Kind(f"given_{shape}", "An instruction that existed already.", shape=shape, checks=(check,), tier="listed")
+        for shape, check in GOLD_CHECKS.items()
+    ]
+    kinds.append(
+        Kind(
+            "given_open",
+            "An instruction that existed already.",
+            shape="open",
+            checks=("rubric",),
+            needs=("judge",),
+            tier="listed",
+        )
+    )
     return replace(skill, kinds=(*skill.kinds, *(k for k in kinds if k.name not in {o.name for o in skill.kinds})))
 
 
@@ -37,9 +73,16 @@ def given(document: Document, skill: Skill, seed: str) -> Instruction:
     kind = skill.kind(row["kind"]) if "kind" in row else skill.kind(f"given_{shape_of(row)}")
     passage = str(row.get("passage", ""))
     material = Material(document, "given", passage, language=row.get("language", document.language))
-    bare = Instruction(material, kind.name, text, kind.shape, shows_material=bool(passage), made_by="given",
-                       history=tuple(row.get("history", ())), data={**kind.data, **row.get("data", {}),
-                                                                    "points": list(row.get("points", ()))})
+    bare = Instruction(
+        material,
+        kind.name,
+        text,
+        kind.shape,
+        shows_material=bool(passage),
+        made_by="given",
+        history=tuple(row.get("history", ())),
+        data={**kind.data, **row.get("data", {}), "points": list(row.get("points", ()))},
+    )
     return with_gold(bare, row, seed) if kind.shape in GOLDS else bare
 
 
@@ -47,8 +90,13 @@ def shape_of(row: Mapping[str, Any]) -> str:
     """The shape that a row's own keys tell."""
     if "shape" in row:
         return str(row["shape"])
-    for key, shape in (("options", "multiple_choice"), ("labels", "label"), ("pairs", "pairs"), ("items", "order"),
-                       ("answers", "set")):
+    for key, shape in (
+        ("options", "multiple_choice"),
+        ("labels", "label"),
+        ("pairs", "pairs"),
+        ("items", "order"),
+        ("answers", "set"),
+    ):
         if key in row:
             return shape
     if "answer" in row:

@@ -27,16 +27,14 @@ FLOWS_VERSION = 1
 """Raised by hand when a flow asks otherwise than before: part of a run's fingerprint."""
 
 
-async def produce(
-    item: Document | Instruction, skill: Skill, ask: Ask, *, pause_after: str = ""
-) -> Produced:
+async def produce(item: Document | Instruction, skill: Skill, ask: Ask, *, pause_after: str = "") -> Produced:
     """Teach `skill` with a document, or answer an instruction that exists already: all that came of it, good and bad.
 
     Where `pause_after` names a step, each of its results is shown to a person before anything further is paid for.
     """
     trace: list[Trace] = []
     items: list[Any] = [item]
-    for step in (FINISH if isinstance(item, Instruction) else FLOWS + FINISH):
+    for step in FINISH if isinstance(item, Instruction) else FLOWS + FINISH:
         made = await together([take(entered, skill.override(step), skill, ask) for entered in items])
         if step.__name__ == pause_after:
             made = [await together([reviewed(thing, ask) for thing in things]) for things in made]
@@ -71,8 +69,16 @@ async def reviewed(thing: Any, ask: Ask) -> Any:
         return thing
     material = thing.material.text if thing.shows_material else ""
     options = [option.text for option in thing.options]
-    said = await ask.use("review", id=thing.id, kind=thing.kind, goal=thing.goal, text=thing.text, options=options,
-                         gold=thing.gold.value if thing.gold else None, passage=material)
+    said = await ask.use(
+        "review",
+        id=thing.id,
+        kind=thing.kind,
+        goal=thing.goal,
+        text=thing.text,
+        options=options,
+        gold=thing.gold.value if thing.gold else None,
+        passage=material,
+    )
     if said["decision"] == "decline":
         return Dropped(thing, "review", said.get("reason") or "declined in review", kind=thing.kind)
     if said["decision"] == "edit":

@@ -1,8 +1,8 @@
 """A strong model answers; a critic reads the answer, a reviser mends it, and every draft is kept.
 
-    answerer ─▶ checks ─▶ passed ─────────────────────────▶ Example
-                  ╰─▶ failed ─▶ critic ─▶ reviser ─▶ checks ─▶ …       (`respond.rounds` times)
-    answers = k ─▶ k answerers; the first draft that passes is the row, the rest are kept beside it
+answerer ─▶ checks ─▶ passed ─────────────────────────▶ Example
+              ╰─▶ failed ─▶ critic ─▶ reviser ─▶ checks ─▶ …       (`respond.rounds` times)
+answers = k ─▶ k answerers; the first draft that passes is the row, the rest are kept beside it
 """
 
 from collections.abc import Sequence
@@ -44,9 +44,15 @@ def answerer_name(instruction: Instruction, skill: Skill) -> str:
 async def answered(instruction: Instruction, skill: Skill, ask: Ask, sample: int) -> Draft:
     """The answerer's draft. It has seen the task alone: no gold, no roles, no plan."""
     agent = skill.agent(answerer_name(instruction, skill))
-    reply = await ask(agent, history=instruction.history, sample=sample, task=task_of(instruction, skill),
-                      format=format_of(instruction, skill), kind=skill.kind(instruction.kind),
-                      material_text=instruction.material.text)
+    reply = await ask(
+        agent,
+        history=instruction.history,
+        sample=sample,
+        task=task_of(instruction, skill),
+        format=format_of(instruction, skill),
+        kind=skill.kind(instruction.kind),
+        material_text=instruction.material.text,
+    )
     return await draft_of(reply, "answerer", instruction, skill, ask)
 
 
@@ -63,7 +69,7 @@ async def reflected(draft: Draft, instruction: Instruction, skill: Skill, ask: A
     always = skill.of("respond", "reflect") == "always"
     for number in range(skill.of("respond", "rounds")):
         best = drafts[-1]
-        if holds(best.verdicts) and not (always and number == 0) or "4_respond/critic" not in skill.agents:
+        if (holds(best.verdicts) and not (always and number == 0)) or "4_respond/critic" not in skill.agents:
             break
         try:
             critique, revision = await revised(best, instruction, skill, ask, sample)
@@ -79,15 +85,18 @@ async def reflected(draft: Draft, instruction: Instruction, skill: Skill, ask: A
     return drafts
 
 
-async def revised(
-    draft: Draft, instruction: Instruction, skill: Skill, ask: Ask, sample: int
-) -> tuple[str, Draft | None]:
+async def revised(draft: Draft, instruction: Instruction, skill: Skill, ask: Ask, sample: int) -> tuple[str, Draft | None]:
     """What the critic said, and the reviser's draft; none where the critic found nothing to mend."""
     problems = [f"{v.check}: {v.hint}" if v.hint else v.check for v in draft.verdicts if v.outcome == "fail"]
-    shown: dict[str, Any] = {"task": task_of(instruction, skill), "draft": draft.answer, "problems": problems,
-             "results": [m for m in draft.messages if m.get("role") == "tool"],
-             "format": format_of(instruction, skill), "kind": skill.kind(instruction.kind),
-             "material_text": instruction.material.text}
+    shown: dict[str, Any] = {
+        "task": task_of(instruction, skill),
+        "draft": draft.answer,
+        "problems": problems,
+        "results": [m for m in draft.messages if m.get("role") == "tool"],
+        "format": format_of(instruction, skill),
+        "kind": skill.kind(instruction.kind),
+        "material_text": instruction.material.text,
+    }
     said = await ask(skill.agent("4_respond/critic"), sample=sample, **shown)
     critique = said.text if not said.fields else str(said.fields.get("critique") or said.text)
     if said.fields.get("good") is True and not problems:
@@ -116,7 +125,15 @@ def example_of(instruction: Instruction, drafts: Sequence[Draft], skill: Skill) 
     best = next((d for d in drafts if holds(d.verdicts)), drafts[-1])
     messages = (*opening(instruction, skill), {"role": "assistant", "content": best.answer})
     return Example(
-        instruction, best.answer, messages, best.fields, tuple(drafts), best.verdicts,
-        answered_by="gold" if best.by == "gold" else "model", tries=len(drafts), reasoning=best.reasoning,
-        model=best.model, data=best.data,
+        instruction,
+        best.answer,
+        messages,
+        best.fields,
+        tuple(drafts),
+        best.verdicts,
+        answered_by="gold" if best.by == "gold" else "model",
+        tries=len(drafts),
+        reasoning=best.reasoning,
+        model=best.model,
+        data=best.data,
     )

@@ -19,7 +19,7 @@ from preceptor.types import Instruction, Message, Reply, Style
 PLAIN_LAYOUT: Mapping[str, Any] = {
     "name": "plain",
     "template": "{% if passage %}{{ passage }}\n\n{% endif %}{{ question }}{% if options %}\n\n{{ options }}{% endif %}"
-                "{% if wording %}\n\n{{ wording }}{% endif %}",
+    "{% if wording %}\n\n{{ wording }}{% endif %}",
 }
 NO_STYLE: Mapping[str, Any] = {"name": "plain", "wording": [""], "final": "the bare answer"}
 
@@ -31,8 +31,15 @@ def styled(instruction: Instruction, skill: Skill, seed: str) -> Instruction:
     fit = [f for f in skill.styles.get("format", ()) if instruction.shape in f.get("shapes", (instruction.shape,))]
 
     def drawn(table: str, entries: tuple[Mapping[str, Any], ...] | list[Mapping[str, Any]], key: str) -> Mapping[str, Any]:
-        found = draw(entries, seed, "style", table, instruction.id, name=lambda e: str(e[key]),
-                     weight=lambda e: float(e.get("share", 1.0)))
+        found = draw(
+            entries,
+            seed,
+            "style",
+            table,
+            instruction.id,
+            name=lambda e: str(e[key]),
+            weight=lambda e: float(e.get("share", 1.0)),
+        )
         return found[0] if found else {}
 
     style = Style(
@@ -86,8 +93,14 @@ def task_of(instruction: Instruction, skill: Skill) -> str:
     layout = entry_of(skill, "layout", instruction.style.layout, PLAIN_LAYOUT)
     template = localised(layout, "template", language) or PLAIN_LAYOUT["template"]
     passage = instruction.material.text if instruction.shows_material and not instruction.data.get("text_in_history") else ""
-    slots = {"passage": passage, "text": passage, "question": instruction.text, "request": instruction.text,
-             "options": options_text(instruction), "wording": wording}
+    slots = {
+        "passage": passage,
+        "text": passage,
+        "question": instruction.text,
+        "request": instruction.text,
+        "options": options_text(instruction),
+        "wording": wording,
+    }
     return fill(template, slots).strip()
 
 

@@ -1,15 +1,15 @@
 """How the fields of a generator become an instruction: one shape of task, one form of gold.
 
-    shape            fields                                      gold
-    short            question, answer, accepts, evidence         text
-    number           question, answer, unit, working, formula    number
-    set              question, answers, evidence                 set
-    order            question, items in the right order          order    (shown shuffled)
-    pairs            question, pairs of left and right           pairs    (right column shuffled)
-    multiple_choice  question, options with role and reason      option   (shuffled; the key is a letter)
-    label            question, labels, answer                    label
-    open             question, points                            none     (judged by its points)
-    unanswerable     question, missing                           none
+shape            fields                                      gold
+short            question, answer, accepts, evidence         text
+number           question, answer, unit, working, formula    number
+set              question, answers, evidence                 set
+order            question, items in the right order          order    (shown shuffled)
+pairs            question, pairs of left and right           pairs    (right column shuffled)
+multiple_choice  question, options with role and reason      option   (shuffled; the key is a letter)
+label            question, labels, answer                    label
+open             question, points                            none     (judged by its points)
+unanswerable     question, missing                           none
 """
 
 from collections.abc import Mapping
@@ -49,11 +49,19 @@ def edited(
     """The instruction an editor made of `parent`: what its fields do not change stays as it was."""
     question = fields.get("question") or fields.get("request") or parent.text
     noted = {k: v for k, v in fields.items() if k not in (*TAKEN, "passage", "before", "after", "changes")}
-    bare = replace(parent, material=material, text=question, parent=parent, goal=goal.name, depth=parent.depth + 1,
-                   data={**parent.data, **noted}, made_by=agent)
+    bare = replace(
+        parent,
+        material=material,
+        text=question,
+        parent=parent,
+        goal=goal.name,
+        depth=parent.depth + 1,
+        data={**parent.data, **noted},
+        made_by=agent,
+    )
     if goal.answerability != "answerable":
         return replace(bare, gold=Gold("none", None), answerability=cast(Answerability, goal.answerability))
-    if "options" in fields or "question" not in fields and not answers(fields):
+    if "options" in fields or ("question" not in fields and not answers(fields)):
         return with_gold(bare, fields, seed) if "options" in fields else bare
     return regold(bare, fields, seed)
 
@@ -69,7 +77,7 @@ def regold(instruction: Instruction, fields: Mapping[str, Any], seed: str) -> In
         return with_gold(instruction, fields, seed) if answers(fields) else instruction
     said = str(fields.get("answer", "")).strip()
     texts = [option.text for option in instruction.options]
-    letter = said.strip("()."). upper() if len(said.strip("().")) == 1 else ""
+    letter = said.strip("().").upper() if len(said.strip("().")) == 1 else ""
     if not letter and said in texts:
         letter = LETTERS[texts.index(said)]
     if letter not in LETTERS[: len(texts)] or not letter:
@@ -87,8 +95,11 @@ def _number(instruction: Instruction, fields: Mapping[str, Any], _: tuple[Any, .
     working = fields.get("working", instruction.data.get("working", ()))
     evidence = tuple(fields.get("evidence", ())) or tuple(w["quote"] for w in working if "quote" in w)
     unit = fields.get("unit") or instruction.data.get("unit", "")
-    return replace(instruction, gold=Gold("number", fields["answer"], evidence, tuple(fields.get("accepts", ()))),
-                   data={**instruction.data, "unit": unit})
+    return replace(
+        instruction,
+        gold=Gold("number", fields["answer"], evidence, tuple(fields.get("accepts", ()))),
+        data={**instruction.data, "unit": unit},
+    )
 
 
 def _set(instruction: Instruction, fields: Mapping[str, Any], _: tuple[Any, ...]) -> Instruction:
@@ -141,5 +152,13 @@ def _open(instruction: Instruction, fields: Mapping[str, Any], _: tuple[Any, ...
     return instruction
 
 
-GOLDS = {"short": _text, "number": _number, "set": _set, "order": _order, "pairs": _pairs,
-         "multiple_choice": _options, "label": _label, "open": _open}
+GOLDS = {
+    "short": _text,
+    "number": _number,
+    "set": _set,
+    "order": _order,
+    "pairs": _pairs,
+    "multiple_choice": _options,
+    "label": _label,
+    "open": _open,
+}

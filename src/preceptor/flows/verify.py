@@ -52,6 +52,10 @@ async def fails_before_answering(instruction: Instruction, skill: Skill, ask: As
     for name in skill.of("instruct", "checks"):
         verdict = await check_of(name, skill)(bare, skill, ask)
         if verdict.outcome == "fail":
-            return Dropped(instruction, "refine" if instruction.parent else "instruct",
-                           f"{name}: {verdict.evidence}", kind=instruction.kind)
+            return Dropped(
+                instruction,
+                "refine" if instruction.parent else "instruct",
+                f"{name}: {verdict.evidence}",
+                kind=instruction.kind,
+            )
     return None

@@ -1,0 +1,274 @@
+"""Do the prompts say what they mean? Rows of kinds drawn by seed, judged blind and apart from their making.
+
+    draw ─▶ make, by batch (whoever answers has not seen the taxonomy) ─▶ judge, by batch (has not seen the making) ─▶ table
+
+A trial is a folder: `plan.json`, `making/` and `judging/` (requests there, replies beside them), and two runs. The same
+command goes on with whatever has been answered since.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from preceptor import corpus
+from preceptor.draws import digest, draw
+from preceptor.engine import run as engine
+from preceptor.engine.store import Item, Store
+from preceptor.errors import UserError
+from preceptor.factory import Plan, door, opened, work
+from preceptor.flows.row import task_of
+from preceptor.prompts import read_agent
+from preceptor.recipe import recipe_of
+from preceptor.skill import Kind, Skill, load_skill
+from preceptor.types import Agent, Ask, Document, Dropped, Example, Produced, Trace, canonical
+
+ROWS_A_KIND = 3
+HERE = Path(__file__).parent
+AIMS = {
+    "genre named": 0.90,
+    "kind named": 0.85,
+    "answer agreed with": 0.85,
+    "edits do what they say": 0.90,
+    "fit to train on": 0.80,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One judged row: what was asked for and what the judge saw."""
+
+    row: str
+    skill: str
+    kind: str
+    genre: str
+    goal: str
+    said: Mapping[str, Any]
+    measures: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """How a trial stands: what is waited for, or what it found."""
+
+    folder: Path
+    kinds: int
+    waiting: Mapping[str, int]
+    made: Mapping[str, int]
+    findings: tuple[Finding, ...] = ()
+
+    def table(self) -> list[dict[str, Any]]:
+        """Each measure: rows it was asked of, rows that met it, the share, and the aim."""
+        rows = []
+        for name, aim in AIMS.items():
+            told = [f.measures[name] for f in self.findings if name in f.measures]
+            share = sum(told) / len(told) if told else None
+            rows.append({"measure": name, "rows": len(told), "met": sum(told), "share": share, "aim": aim})
+        return rows
+
+    def lines(self) -> list[str]:
+        """The trial in words."""
+        said = [f"{self.kinds} kinds drawn; rows made: " + (", ".join(f"{n} {s}" for s, n in self.made.items()) or "none yet")]
+        said += [f"{n} requests wait for replies in {self.folder / where}" for where, n in self.waiting.items() if n]
+        for line in self.table() if self.findings else ():
+            share = "–" if line["share"] is None else f"{line['share']:.0%}"
+            said.append(f"{line['measure']:<24} {line['met']:>3} of {line['rows']:>3}  {share:>5}   (aim {line['aim']:.0%})")
+        for finding in self.findings:
+            missed = [name for name, met in finding.measures.items() if not met]
+            if missed:
+                said.append(
+                    f"  {finding.row[:8]} {finding.skill}/{finding.kind} {finding.goal}: not {', not '.join(missed)} — "
+                    + canonical(finding.said)[:300]
+                )
+        return said
+
+
+def trial(folder: Path, kinds: int, seed: int, documents: Sequence[str], skills: Sequence[str]) -> Trial:
+    """Begin a trial, or go on with the one in `folder`; see the module's first lines for its ways."""
+    plan_file = folder / "plan.json"
+    if not plan_file.exists():
+        if not kinds or not documents:
+            raise UserError(
+                f"no trial in {folder}; begin one, such as: preceptor fidelity {folder} --draw 40 --seed 1 "
+                "--documents 'notes/**/*.md'"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        plan_file.write_bytes(orjson.dumps(drawn(kinds, seed, documents, skills), option=orjson.OPT_INDENT_2))
+    plan = orjson.loads(plan_file.read_bytes())
+    return asyncio.run(_trial(folder, plan))
+
+
+# ── drawing ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def drawn(kinds: int, seed: int, documents: Sequence[str], skills: Sequence[str]) -> dict[str, Any]:
+    """Kinds by seed, and for each the documents and the transformers of its three rows."""
+    loaded = [load_skill(name) for name in skills]
+    real = [(skill, kind) for skill in loaded for kind in skill.drawable(frozenset({"teacher", "judge", "weak"}))]
+    chosen = draw(real, "fidelity", seed, k=kinds, name=lambda sk: f"{sk[0].name}/{sk[1].name}")
+    read = corpus.read(list(documents)).documents
+    slots = []
+    for skill, kind in chosen:
+        place = ("fidelity", seed, skill.name, kind.name)
+        ways = [(d, t) for d in draw(read, *place, k=len(read), name=lambda d: d.id) for t in transformers(skill, kind, d)]
+        for number, (document, transformer) in enumerate(_spread(ways, ROWS_A_KIND, place)):
+            slots.append(
+                {
+                    "skill": skill.name,
+                    "kind": kind.name,
+                    "number": number,
+                    "document": document.id,
+                    "source": document.source,
+                    "transformer": transformer,
+                }
+            )
+    return {"seed": seed, "documents": list(documents), "skills": list(skills), "slots": slots}
+
+
+def transformers(skill: Skill, kind: Kind, document: Document) -> list[str]:
+    """The transformers that lead from this document to material that suits the kind."""
+    names = [a.name.rsplit("/", 1)[-1] for a in skill.in_step("1_transform") if not a.suits or document.kind in a.suits]
+    names += ["identity"] if skill.of("transform", "original") else []
+    return [n for n in names if not kind.suits or n in kind.suits]
+
+
+def _spread(ways: Sequence[tuple[Document, str]], k: int, place: tuple[Any, ...]) -> list[tuple[Document, str]]:
+    """Up to `k` ways: other documents each time, and other transformers where there are."""
+    taken: list[tuple[Document, str]] = []
+    for fresh in (2, 1, 0):
+        for document, transformer in draw(ways, *place, "way", k=len(ways), name=lambda w: w[0].id + w[1]):
+            news = (document.id not in {d.id for d, _ in taken}) + (transformer not in {t for _, t in taken})
+            if len(taken) < k and news >= fresh and (document, transformer) not in taken:
+                taken.append((document, transformer))
+    return taken
+
+
+# ── making and judging ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _trial(folder: Path, plan: Mapping[str, Any]) -> Trial:
+    documents = {d.id: d for d in corpus.read(plan["documents"]).documents}
+    making = await _making(folder, plan, documents)
+    store = Store(folder / "made")
+    try:
+        states, rows = store.states(), [(s.skill.split("/")[0], s.node) for s in store.examples()]
+    finally:
+        store.close()
+    made = {s: n for s in ("accepted", "rejected") if (n := sum(r.status == s for _, r in rows))}
+    waiting: dict[str, int] = {"making": making}
+    findings: tuple[Finding, ...] = ()
+    if not states.get("pending"):
+        waiting["judging"], findings = await _judging(folder, plan, [r for r in rows if r[1].status == "accepted"])
+    kinds = len({(s["skill"], s["kind"]) for s in plan["slots"]})
+    return Trial(folder, kinds, waiting, made, findings)
+
+
+async def _making(folder: Path, plan: Mapping[str, Any], documents: Mapping[str, Document]) -> int:
+    skills, items = {}, []
+    for place, slot in enumerate(plan["slots"]):
+        name = f"{slot['skill']}/{slot['kind']}/{slot['number']}"
+        skills[name] = narrowed(load_skill(slot["skill"]), slot["kind"], slot["transformer"])
+        items.append(Item(documents[slot["document"]], name, 0, place))
+    recipe = recipe_of({"name": "fidelity", "seed": plan["seed"], "teacher": f"batch:{folder.absolute() / 'making'}"})
+    made = Plan(recipe, skills)
+    async with opened(made, folder / "made", list(documents.values()), lambda _: None) as outside:
+        ended = await engine.run(items, work(made), door(outside, made, []), outside)
+    return ended.waiting_requests
+
+
+def narrowed(skill: Skill, kind: str, transformer: str) -> Skill:
+    """The skill with one kind and one transformer, so that a slot makes the row it was drawn for."""
+    agents = {n: a for n, a in skill.agents.items() if not n.startswith("1_transform/") or n.endswith(f"/{transformer}")}
+    settings = {
+        **skill.settings,
+        "transform": {**skill.settings["transform"], "original": transformer == "identity", "pick": 1},
+        "refine": {**skill.settings["refine"], "share": 1.0, "goals": 1, "rounds": 1},
+    }
+    return replace(skill.only([kind]), agents=agents, settings=settings)
+
+
+async def _judging(
+    folder: Path, plan: Mapping[str, Any], rows: Sequence[tuple[str, Example]]
+) -> tuple[int, tuple[Finding, ...]]:
+    skills = {name: load_skill(name) for name in plan["skills"]}
+    recipe = recipe_of({"name": "fidelity-judging", "seed": plan["seed"], "teacher": f"batch:{folder.absolute() / 'judging'}"})
+    items = [
+        Item(replace(r.instruction.material.document, id=digest("judged", r.id)), skill, 0, place)
+        for place, (skill, r) in enumerate(rows)
+    ]
+    by_item = {item.id: row for item, row in zip(items, rows, strict=True)}
+    found: dict[str, Finding] = {}
+
+    async def judged(item: Item, ask: Ask) -> Produced:
+        skill, row = by_item[item.id]
+        found[item.id] = await finding(row, skills[skill], ask)
+        return Produced(
+            trace=(Trace("judge", item.document, (Dropped(item.document, "judge", "judged"),)),),
+            dropped=(Dropped(item.document, "judge", "judged"),),
+        )
+
+    made = Plan(recipe, skills)
+    judging = folder / "judged"
+    async with opened(made, judging, (), lambda _: None) as outside:
+        ended = await engine.run(items, judged, door(outside, made, []), outside)
+        for item in items:  # items judged earlier are read again from the journal
+            if item.id not in found and not ended.waiting_requests:
+                await judged(item, door(outside, made, [])(item))
+    return ended.waiting_requests, tuple(found[i.id] for i in items if i.id in found)
+
+
+@lru_cache(maxsize=8)
+def judge(name: str) -> Agent:
+    """A judge's prompt."""
+    return replace(read_agent(HERE / f"{name}.md", f"fidelity/{name}"), role="teacher")
+
+
+async def finding(row: Example, skill: Skill, ask: Ask) -> Finding:
+    """What a judge who has not seen the making says of a row, held against what it was made to be."""
+    instruction = row.instruction
+    genres = sorted({a.name.rsplit("/", 1)[-1] for a in skill.in_step("1_transform")} | {"identity"})
+    kinds = [{"name": k.name, "about": k.about} for k in skill.kinds if k.tier == "real"]
+    task = "\n\n".join(str(m.get("content") or "") for m in instruction.history) + "\n\n" + task_of(instruction, skill)
+    said: dict[str, Any] = {}
+    if instruction.material.genre != "identity" and instruction.material.genre in genres:
+        said["genre"] = dict((await ask(judge("genre"), material=instruction.material, genres=genres)).fields)
+    tools = orjson.dumps([dict(t) for t in instruction.tools]).decode() if instruction.tools else ""
+    said["solve"] = dict((await ask(judge("solve"), task=task.strip(), kinds=kinds, declared=tools)).fields)
+    said["review"] = dict((await ask(judge("review"), row=spoken(row))).fields)
+    return Finding(
+        row.id, skill.name, instruction.kind, instruction.material.genre, instruction.goal, said, measured(row, skill, said)
+    )
+
+
+def measured(row: Example, skill: Skill, said: Mapping[str, Any]) -> dict[str, bool]:
+    """Which measures this row meets; those that do not apply to it are left out."""
+    instruction = row.instruction
+    met = {
+        "kind named": said["solve"]["kind"].strip() == instruction.kind,
+        "answer agreed with": bool(said["review"]["agree"]),
+        "fit to train on": bool(said["review"]["fit"]),
+    }
+    if "genre" in said:
+        met["genre named"] = said["genre"]["genre"].strip() == instruction.material.genre
+    goal = next((g for g in skill.goals if g.name == instruction.goal), None)
+    if goal and goal.answerability == "unanswerable":
+        met["edits do what they say"] = not said["solve"]["answerable"]
+    elif goal and goal.flips and instruction.parent and instruction.parent.gold:
+        before = str(instruction.parent.gold.value).strip().lower()
+        met["edits do what they say"] = str(said["solve"]["final"]).strip().lower().strip("().") != before
+    return met
+
+
+def spoken(row: Example) -> str:
+    """The row as its judge reads it: who says what, calls and results included."""
+    parts = []
+    for message in row.messages:
+        body = str(message.get("content") or "")
+        for call in message.get("tool_calls") or ():
+            body += f"\n[calls {call['function']['name']} with {call['function']['arguments']}]"
+        parts.append(f"{str(message['role']).upper()}\n{body.strip()}")
+    return "\n\n".join(parts)

@@ -1,0 +1,369 @@
+"""What the commands print: plain tables and sentences for people, JSON for programs. Decides nothing."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import Progress as Bar
+from rich.progress import SpinnerColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from preceptor.types import Dropped, Example, Instruction, Material, Verdict
+
+console = Console(highlight=False)
+aside = Console(stderr=True, highlight=False)
+MARKS = {"pass": ("✓", "green"), "fail": ("✗", "red"), "na": ("·", "bright_black")}
+
+
+def notice(line: str) -> None:
+    """One line about something the user should know, beside the work."""
+    aside.print(Text(f"  note: {line}", style="yellow"))
+
+
+def json(value: Any) -> None:
+    """The value as JSON on standard output."""
+    click.echo(orjson.dumps(value, default=_plain, option=orjson.OPT_INDENT_2).decode())
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: int = 99) -> None:
+    """A table; columns from number `right` on are aligned as numbers."""
+    made = Table(
+        title=title or None, title_justify="left", title_style="bold", header_style="bold", box=None, padding=(0, 2, 0, 0)
+    )
+    for number, name in enumerate(columns):
+        made.add_column(name, justify="right" if number >= right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(str(cell)) for cell in row))
+    console.print(made)
+
+
+# ── documents, packs, models ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def documents(corpus: Any, json_: bool) -> None:
+    """Every file, how many documents it gives, and why not."""
+    if json_:
+        return json([{"source": line.source, "documents": line.documents, "reason": line.reason} for line in corpus.lines])
+    rows = [(line.source, line.documents, line.kind, line.reason) for line in corpus.lines]
+    table("", ("file", "documents", "kind", "note"), rows)
+    read = sum(line.documents > 0 for line in corpus.lines)
+    languages = Counter(d.language for d in corpus.documents)
+    console.print(
+        f"\n{read} of {len(corpus.lines)} files read: {len(corpus.documents)} documents, "
+        + ", ".join(f"{n} {language}" for language, n in languages.most_common())
+    )
+
+
+def faults(found: Mapping[str, Sequence[str]]) -> None:
+    """What is wrong with packs; ends with exit code 2 where anything is."""
+    for name, wrong in found.items():
+        console.print(Text(f"{'✗' if wrong else '✓'} {name}", style="red" if wrong else "green"))
+        for fault in wrong:
+            console.print(Text(f"    {fault}"))
+    if any(found.values()):
+        raise SystemExit(2)
+
+
+def skills(counts: Sequence[Mapping[str, Any]], json_: bool) -> None:
+    """What is in the box."""
+    if json_:
+        return json(list(counts))
+    names = ("skill", "kinds", "listed", "gold_first", "executable", "judged", "tools")
+    table(
+        "",
+        [n.replace("_", " ") for n in names],
+        [[", ".join(c[n]) if n == "tools" else c[n] for n in names] for c in counts],
+        right=1,
+    )
+    console.print(
+        "\nkinds: real ones · listed: named in the taxonomy, never drawn · gold first: the answer is built by code · "
+        "executable: decided by a check that tells right from wrong"
+    )
+    return None
+
+
+def probes(found: Mapping[str, Any], json_: bool) -> None:
+    """Which models answer and what they can do."""
+    if json_:
+        return json({role: asdict(probe) for role, probe in found.items()})
+    rows = []
+    for role, p in found.items():
+        answers = "answers" if p.answers else "no answer"
+        held = f"schema replies hold ({p.means})" if p.schema else "schema replies do not hold"
+        rows.append(
+            (
+                role,
+                p.name,
+                answers,
+                held if p.answers else "",
+                p.tools if p.answers else "",
+                f"{p.seconds:.2f} s a short call",
+                p.error,
+            )
+        )
+    table("", ("role", "model", "", "fields", "tool calls", "speed", ""), rows)
+    return None
+
+
+# ── a run ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def live() -> Iterator[Callable[[Any], None]]:
+    """Progress in one line while a run goes on: where it stands, what it made last, what it cost."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"))
+    with Bar(*columns, console=aside, transient=True) as bar:
+        task = bar.add_task("reading documents …")
+
+        def tell(p: Any) -> None:
+            items, rows = p.items, p.examples
+            done = sum(n for state, n in items.items() if state != "pending")
+            parts = [
+                f"{done}/{sum(items.values())} items",
+                f"{rows.get('accepted', 0)} rows accepted",
+                f"{rows.get('rejected', 0)} rejected",
+                f"{p.paid} calls",
+                f"{p.completion_tokens} tokens written",
+            ]
+            if p.recalled:
+                parts.append(f"{p.recalled} from the journal")
+            if p.dollars:
+                parts.append(f"{p.dollars:.4f} spent")
+            if p.waiting:
+                parts.append(f"{p.waiting} calls waiting")
+            if p.parked:
+                parts.append(f"{p.parked} items wait for replies")
+            bar.update(task, description=f"{_clock(p.seconds)}  " + " · ".join(parts))
+
+        yield tell
+
+
+def _clock(seconds: float) -> str:
+    return time.strftime("%H:%M:%S" if seconds >= 3600 else "%M:%S", time.gmtime(seconds))
+
+
+def ended(run: Any) -> None:
+    """What a run made and threw away, and what to type next."""
+    report(run.report, False)
+    if run.ended and run.ended.interrupted:
+        console.print("\nStopped. What was finished is kept; the same command goes on.")
+    elif run.ended and run.ended.waiting_requests:
+        console.print(
+            f"\n{run.ended.waiting_requests} replies or reviews are waited for; answer them, then the same command goes on."
+        )
+    console.print(f"\nRun folder: {run.folder}\nNext: preceptor export {run.folder}   ·   preceptor why {run.folder} ID")
+
+
+def report(found: Mapping[str, Any], json_: bool) -> None:
+    """The funnel, the rows by kind, the losses by reason, and the cost."""
+    if json_:
+        return json(found)
+    law = found["law"]
+    _law(law)
+    if found["kinds"]:
+        rows = [
+            (
+                k["skill"],
+                k["kind"],
+                k["accepted"],
+                k["rejected"],
+                k["surplus"],
+                ", ".join(f"{c} {n}" for c, n in k["failed"].items()),
+            )
+            for k in found["kinds"]
+        ]
+        table("\nRows", ("skill", "kind", "accepted", "rejected", "surplus", "failed checks"), rows, right=2)
+    if found["drops"]:
+        rows = [(d["count"], d["step"], d.get("skill", ""), _short(d["reason"], 110)) for d in found["drops"]]
+        table("\nDropped, most frequent reasons first", ("", "step", "skill", "reason"), rows)
+    for item in found["quarantined"]:
+        console.print(Text(f"quarantined: {item['source']} × {item['skill']}: {item['error']}", style="red"))
+    skipped = Counter((s["skill"], s["role"], s["line"]) for s in found["skipped"])
+    for (skill, role, line), number in sorted(skipped.items()):
+        console.print(Text(f"skipped: {number} kinds of {skill} need a {role}; to have them, add to the recipe: {line}"))
+    calls, speed = found["calls"], found["speed"]
+    by = " and ".join(f"{n} by {who}" for who, n in sorted(found["answered_by"].items())) or "none"
+    spent = sum(found["spent"].values())
+    console.print(
+        f"\nAnswered: {by}. {calls['calls']} calls, {calls['prompt_tokens']} prompt and {calls['completion_tokens']} "
+        f"completion tokens, {speed['calls_per_second']:.1f} calls a second" + (f", {spent:.4f} spent" if spent else "") + "."
+    )
+    return None
+
+
+def _law(law: Mapping[str, Any]) -> None:
+    items = law["items"]
+    console.print(
+        "Items  "
+        + " = ".join(
+            (
+                str(sum(items.values()) if "planned" not in items else items["planned"]),
+                " + ".join(f"{n} {s}" for s, n in items.items() if s != "planned"),
+            )
+        )
+    )
+    rows = [(s["step"], s["entered"], s["born"], s["passed"], s["dropped"], s.get("pending", 0)) for s in _steps(law["steps"])]
+    table(
+        "\nSteps: entered + born = passed + dropped + pending",
+        ("step", "entered", "born", "passed", "dropped", "pending"),
+        rows,
+        right=1,
+    )
+    console.print(
+        Text(
+            "The counts add up." if law["holds"] else "THE COUNTS DO NOT ADD UP: please report this.",
+            style="green" if law["holds"] else "bold red",
+        )
+    )
+
+
+def _steps(steps: Any) -> list[Mapping[str, Any]]:
+    if isinstance(steps, Mapping):
+        return [{"step": name, **counts} for name, counts in steps.items()]
+    return list(steps)
+
+
+def _short(text: str, most: int) -> str:
+    line = " ".join(str(text).split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def rechecked(found: Any) -> None:
+    """What a recheck changed."""
+    console.print(f"{found.rows} rows looked at again; {len(found.changed)} changed.")
+    for row, before, now in found.changed:
+        console.print(f"  {row}  {before} → {now}")
+
+
+def exported(done: Any, json_: bool) -> None:
+    """What an export wrote and how to load it."""
+    if json_:
+        return json(done)
+    console.print(
+        f"{done.rows} rows, {done.pairs} preference pairs, {done.rejected} rejected and {done.dropped} dropped "
+        f"things in {done.folder}:"
+    )
+    console.print("  " + "  ".join(done.files))
+    if done.rows:
+        console.print(Text(f'\nload_dataset("parquet", data_files="{done.folder}/rows.parquet", split="train")'))
+    return None
+
+
+# ── one row, one way ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def row(example: Example, title: str = "") -> None:
+    """A finished row in full, as the student sees it, and what its checks said."""
+    parts = []
+    for message in example.messages:
+        body = str(message.get("content") or "")
+        for call in message.get("tool_calls") or ():
+            body += f"\n→ {call['function']['name']}({call['function']['arguments']})"
+        parts.append(Text.assemble((f"{message['role']}\n", "bold"), body.strip() + "\n"))
+    parts.append(verdict_line(example.verdicts))
+    console.print(
+        Panel(Text("\n").join(parts), title=title or f"{example.instruction.kind} · {example.id}", title_align="left")
+    )
+
+
+def verdict_line(verdicts: Sequence[Verdict]) -> Text:
+    """All verdicts in a line: passed, failed, not applicable."""
+    line = Text()
+    for verdict in verdicts:
+        mark, style = MARKS[verdict.outcome]
+        line.append(f"{mark} {verdict.check}  ", style=style + (" bold" if verdict.decides else ""))
+    return line
+
+
+def why(found: Mapping[str, Any], json_: bool) -> None:
+    """The way of one row or drop: what it was made from, step by step, call by call."""
+    if json_:
+        return json({k: v for k, v in found.items() if k != "node"} | {"node": found["node"]})
+    item = found["item"]
+    console.print(f"[bold]item[/bold] {item['id']}  skill {item['skill']}  {item['state']} {item['reason']}")
+    for node in found["lineage"]:
+        node_line(node)
+    if found["verdicts"]:
+        rows = [
+            (v["generation"], v["check"], v["outcome"], "decides" if v["decides"] else "", v["by"], _short(v["evidence"], 90))
+            for v in found["verdicts"]
+        ]
+        table("\nVerdicts", ("gen", "check", "outcome", "", "by", "evidence"), rows)
+    rows = [
+        (c["agent"], c["model"], c["outcome"], c["prompt_tokens"], c["completion_tokens"], _short(c.get("note", ""), 60))
+        for c in found["calls"]
+    ]
+    table("\nCalls of this item", ("agent", "model", "outcome", "in", "out", "note"), rows)
+    return None
+
+
+def node_line(node: Any) -> None:
+    """One thing of a lineage in a few lines."""
+    name = type(node).__name__.lower()
+    match node:
+        case Dropped():
+            text = f"at {node.step}: {node.reason}"
+        case Example():
+            return row(node, f"example {node.id} · {node.status} · answered by {node.answered_by}")
+        case Instruction():
+            goal = f" · refined: {node.goal}" if node.goal else ""
+            text = f"{node.kind}{goal} · {node.made_by}\n{node.text}"
+        case Material():
+            text = f"{node.genre}\n{_short(node.text, 400)}"
+        case _:
+            text = (
+                f"{node.source} {node.span} · {node.kind} · {node.language} · licence {node.licence}\n{_short(node.text, 400)}"
+            )
+    console.print(Panel(Text(text), title=f"{name} {node.id}", title_align="left", border_style="bright_black"))
+
+
+def tried(found: Any, *, brief: bool = False) -> None:
+    """One document's way: prompts, replies, verdicts and price, in the order in which they were asked."""
+    node_line(found.document)
+    for call in found.calls if not brief else ():
+        request, completion = call["request"], call["completion"] or {}
+        asked = "\n\n".join(f"[{m['role']}]\n{m.get('content') or ''}" for m in request.get("messages", ()))
+        console.print(Panel(Text(asked), title=f"▶ {call['agent']}", title_align="left", border_style="blue"))
+        said = completion.get("content", "") if isinstance(completion, Mapping) else str(completion)
+        tokens = f"{call['prompt_tokens']} in, {call['completion_tokens']} out"
+        console.print(
+            Panel(
+                Text(f"{said}\n{call.get('note', '')}".strip()),
+                title=f"◀ {call['outcome']} · {tokens}",
+                title_align="left",
+                border_style="green",
+            )
+        )
+    for use in found.uses if not brief else ():
+        console.print(
+            Text(f"tool {use['tool']}({_short(use['arguments'], 100)}) → {_short(use['result'] or use['error'], 200)}")
+        )
+    for dropped in found.produced.dropped:
+        console.print(Text(f"dropped at {dropped.step} ({dropped.kind or dropped.agent}): {dropped.reason}", style="yellow"))
+    for example in found.produced.examples:
+        row(example, f"{example.status} · {example.instruction.kind} · answered by {example.answered_by}")
+    accepted = sum(e.status == "accepted" for e in found.produced.examples)
+    console.print(
+        f"{accepted} accepted of {len(found.produced.examples)} rows; {len(found.calls)} calls, {found.spent:.4f} spent."
+    )
+
+
+def fidelity(found: Any, json_: bool) -> None:
+    """How a trial stands, or what it found."""
+    if json_:
+        return json(found)
+    for line in found.lines():
+        console.print(Text(line))
+    return None
