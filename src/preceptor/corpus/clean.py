@@ -130,7 +130,10 @@ def unwrapped(text: str) -> str:
 def without_page_furniture(pages: Sequence[Sequence[str]]) -> list[list[str | None]]:
     """Each line, or None where it is a page's number, or a head or foot that comes back on other pages."""
     edges = Counter(key for page in pages for key in {furniture(page[at]) for at in edge(page)})
-    numbered = Counter(key for page in pages for key in {furniture(page[at]) for at in edge(page) if re.search(r"\d", page[at])})
+    often = max(2, len(pages) / 2) if len(pages) < 8 else max(3, len(pages) * 0.3)
+    numbered = Counter(
+        key for page in pages for key in {furniture(page[at]) for at in edge(page) if re.search(r"\d", page[at])}
+    )
 
     def gone(page: Sequence[str], at: int) -> bool:
         if at not in edge(page):
@@ -138,7 +141,7 @@ def without_page_furniture(pages: Sequence[Sequence[str]]) -> list[list[str | No
         key = furniture(page[at])
         if PAGE_NUMBER.fullmatch(page[at].strip()):
             return True
-        return len(page[at]) < 100 and (edges[key] >= max(3, len(pages) * 0.3) or (numbered[key] >= 2 and len(pages) > 3))
+        return len(page[at]) < 100 and (edges[key] >= often or (numbered[key] >= 2 and len(pages) > 3))
 
     return [[None if gone(page, at) else line for at, line in enumerate(page)] for page in pages]
 

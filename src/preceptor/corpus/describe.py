@@ -13,7 +13,9 @@ SURE = 0.8  # the identifier's own probability; under it, the file's language or
 LEAST_LETTERS = 24  # fewer say nothing about a language
 SCRIPTS = (("hi", "ऀ-ॿ"), ("el", "Ͱ-Ͽ"), ("he", "֐-׿"), ("th", "฀-๿"), ("ko", "가-힯"), ("ta", "஀-௿"), ("bn", "ঀ-৿"))
 DOMAIN_LEAST = 4.0  # weighted hits in a thousand words
-SPEAKER = re.compile(r"^\s*(?:\*\*)?(?:\[[\d:]+\]\s*)?([^\W\d][\w.’'\- ]{0,28}?(?: \([^)]{1,30}\))?)(?:\*\*)?\s?:(?:\*\*)?\s+\S")
+SPEAKER = re.compile(
+    r"^\s*(?:\*\*)?(?:\[[\d:]+\]\s*)?([^\W\d][\w.’'\- ]{0,28}?(?: \([^)]{1,30}\))?)(?:\*\*)?\s?:(?:\*\*)?\s+\S"
+)
 LICENCES: tuple[tuple[str, str], ...] = (
     (r"SPDX-License-Identifier:\s*([\w.+\-]+(?: (?:OR|AND|WITH) [\w.+\-]+)*)", r"\1"),
     (r"creativecommons\.org/publicdomain/zero|\bCC0\b[ -]1\.0|Creative Commons (?:Zero|CC0)", "CC0-1.0"),
@@ -65,10 +67,11 @@ def named_licence(value: str) -> str:
     return known.get(plain) or (licence_of(value) if "/" in value else "") or value
 
 
-def language_of(text: str, otherwise: str = "und") -> str:
+def language_of(text: str, otherwise: str = "und", sure: float = SURE) -> str:
     """ISO 639-1 of the text; `otherwise` where nothing can be told. Raises MissingExtra without py3langid."""
     sample = re.sub(r"```[\s\S]*?```|`[^`\n]*`|https?://\S+|[\w.]+@[\w.]+|<[^<>\n]*>", " ", text[:6000])
-    letters = re.sub(r"[^\w\s]|[\d_]", "", sample)
+    sample = sample.replace("_", " ")
+    letters = re.sub(r"[^\w\s]|\d", "", sample)
     if len(letters.strip()) < LEAST_LETTERS:
         return otherwise
     if (script := script_of(letters)) not in ("", "hi"):
@@ -77,7 +80,7 @@ def language_of(text: str, otherwise: str = "und") -> str:
     language, probability = identifier()(sample.lower() if sample.isupper() else sample)
     if script == "hi":
         return language if language in ("hi", "mr", "ne") else "hi"
-    return language if probability >= SURE else otherwise
+    return language if probability >= sure else otherwise
 
 
 def script_of(letters: str) -> str:
@@ -139,7 +142,9 @@ def domains_of(parts: Sequence[str], otherwise: str = "general") -> list[str]:
     def own(score: Mapping[str, float]) -> str:
         best = max(score, key=lambda name: (score[name], name))
         clear = 1.0 if whole_domain not in score else 2.0
-        return best if score[best] >= clear * DOMAIN_LEAST and score[best] > clear * score.get(whole_domain, 0) else whole_domain
+        return (
+            best if score[best] >= clear * DOMAIN_LEAST and score[best] > clear * score.get(whole_domain, 0) else whole_domain
+        )
 
     return [own(score) for score in scores]
 

@@ -25,14 +25,16 @@ class Found:
 def found(paths: Sequence[str | Path], root: str | Path | None = None) -> list[Found]:
     """The files that `paths` mean, sorted by source. Raises DocumentError for a path that is not there."""
     if not paths:
-        raise DocumentError("no path to read documents from: name files, folders or globs, such as  documents/  or  notes/**/*.md")
+        raise DocumentError(
+            "no path to read documents from: name files, folders or globs, such as  documents/  or  notes/**/*.md"
+        )
     starts = [(Path(os.path.abspath(p)), asked) for asked in map(str, paths) for p in expanded(asked)]
     base = Path(os.path.abspath(root)) if root is not None else common([path for path, _ in starts], paths)
     files: dict[str, Found] = {}
     for path, _ in starts:
         for one in walk(path, base, ()):
             known = files.get(one.source)
-            if known is None or known.reason and not one.reason:
+            if known is None or (known.reason and not one.reason):
                 files[one.source] = one
     return [files[source] for source in sorted(files)]
 
@@ -72,7 +74,9 @@ def there_is(folder: str) -> str:
 def common(paths: list[Path], asked: Sequence[str | Path]) -> Path:
     """The folder that sources are relative to: the deepest that holds all that was asked for."""
     folders = [path if path.is_dir() else path.parent for path in paths]
-    folders += [Path(os.path.abspath(fixed(str(p)))) for p in asked if any(sign in str(p) for sign in WILD) and not os.path.lexists(p)]
+    folders += [
+        Path(os.path.abspath(fixed(str(p)))) for p in asked if any(sign in str(p) for sign in WILD) and not os.path.lexists(p)
+    ]
     return Path(os.path.commonpath(folders))
 
 
@@ -113,7 +117,11 @@ def walk(path: Path, base: Path, above: tuple[tuple[int, int], ...]) -> Iterator
         child = path / name
         if name.startswith(".") or (name in SKIPPED and child.is_dir()):
             what = "folder" if child.is_dir() else "file"
-            yield Found(source_of(child, base) + ("/" if what == "folder" else ""), child, f"is a hidden or generated {what}: name it to read it")
+            yield Found(
+                source_of(child, base) + ("/" if what == "folder" else ""),
+                child,
+                f"is a hidden or generated {what}: name it to read it",
+            )
         else:
             yield from walk(child, base, (*above, here))
 
@@ -125,5 +133,9 @@ def unreachable(path: Path, error: BaseException) -> str:
     if getattr(error, "errno", None) == 40 or isinstance(error, RuntimeError):
         return f"is a symlink loop: remove the link {path.name!r}"
     if isinstance(error, FileNotFoundError):
-        return f"is a broken link: mend or remove it ({os.readlink(path)})" if path.is_symlink() else "is gone: it was there a moment ago"
+        return (
+            f"is a broken link: mend or remove it ({os.readlink(path)})"
+            if path.is_symlink()
+            else "is gone: it was there a moment ago"
+        )
     return f"cannot be read ({getattr(error, 'strerror', None) or error}): check the file and its disk"

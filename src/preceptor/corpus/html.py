@@ -5,14 +5,14 @@ from typing import Any
 
 MOST_NESTED = 400  # deeper is damage or an attack; Python's own stack ends at a thousand
 BOOK = 60_000  # characters; above this, with headings, every paragraph counts and trafilatura's guesses cost chapters
-DROPPED = frozenset(
-    "script style noscript template nav footer aside form button input select textarea iframe object embed svg canvas "
-    "video audio map head dialog menu".split()
-)
-BLOCKS = frozenset(
-    "p div section article main header body html h1 h2 h3 h4 h5 h6 ul ol li dl dt dd pre table blockquote figure "
-    "figcaption hr address details summary center fieldset".split()
-)
+DROPPED = {
+    "script", "style", "noscript", "template", "nav", "footer", "aside", "form", "button", "input", "select", "textarea", "iframe",
+    "object", "embed", "svg", "canvas", "video", "audio", "map", "head", "dialog", "menu",
+}  # fmt: skip
+BLOCKS = {
+    "p", "div", "section", "article", "main", "header", "body", "html", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "dl",
+    "dt", "dd", "pre", "table", "blockquote", "figure", "figcaption", "hr", "address", "details", "summary", "center", "fieldset",
+}  # fmt: skip
 FURNITURE = re.compile(
     r"(?i)(?:^|[\s_-])(?:cookies?|consent|gdpr|nav(?:bar|igation)?|menu|sidebar|breadcrumbs?|site-?footer|footer|share|social"
     r"|newsletter|subscribe|advert\w*|promo|skip(?:-?link)?|pagenum|related-?posts?|banner|popup|modal)(?:$|[\s_-])"
@@ -22,7 +22,7 @@ ROLES = frozenset({"navigation", "banner", "contentinfo", "dialog", "search", "a
 
 def html_text(source: str) -> tuple[str, str, str]:
     """The text as Markdown, the title, and the address of the licence that the page links to (empty for none)."""
-    import lxml.html
+    import lxml.html  # type: ignore[import-untyped, unused-ignore]
 
     source = re.sub(r"^\s*<\?xml[^>]*\?>", "", source)
     tree = lxml.html.document_fromstring(source, parser=lxml.html.HTMLParser(huge_tree=True))

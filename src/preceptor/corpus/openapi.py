@@ -130,7 +130,7 @@ def about(thing: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     words = [one_line(thing.get("description") or (schema.get("description") if thing is not schema else ""))]
     for key, label in (
         ("minimum", "at least"), ("maximum", "at most"), ("minLength", "min length"), ("maxLength", "max length"),
-        ("maxItems", "at most items"), ("pattern", "pattern"), ("default", "default"), ("example", "for example"),
+        ("maxItems", "max items"), ("pattern", "pattern"), ("default", "default"), ("example", "for example"),
     ):  # fmt: skip
         if key in schema or key in thing:
             words.append(f"{label} {one_line(schema.get(key, thing.get(key)))}")
@@ -141,10 +141,10 @@ def about(thing: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
 def resolved(thing: Any, tree: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a local `$ref` points at, or `thing`; an empty mapping where it points nowhere or in a circle."""
     for _ in range(20):
-        thing = mapping(thing)
-        pointer = thing.get("$ref")
+        here = mapping(thing)
+        pointer = here.get("$ref")
         if not isinstance(pointer, str):
-            return thing
+            return here
         if not pointer.startswith("#/"):
             return {"description": f"see {pointer}"}
         thing = tree
@@ -162,4 +162,6 @@ def listing(thing: Any) -> list[Any]:
 
 
 def one_line(thing: Any) -> str:
+    if isinstance(thing, bool):
+        return "true" if thing else "false"
     return " ".join(str(thing).split()) if thing is not None else ""

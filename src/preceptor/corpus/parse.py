@@ -159,7 +159,9 @@ def without_mail_fields(text: str) -> str:
     if not re.fullmatch(r"(?:[A-Z][\w-]*:.*(?:\n[ \t]+.*)*(?:\n|$)){3,}", head):
         return text
     fields = re.findall(r"^[A-Z][\w-]*:.*(?:\n[ \t]+.*)*", head, re.M)
-    spare = r"(?i)(?:version|content-type|last-modified|post-history|discussions-to|resolution|sponsor|bdfl-delegate|pep-delegate):"
+    spare = (
+        r"(?i)(?:version|content-type|last-modified|post-history|discussions-to|resolution|sponsor|bdfl-delegate|pep-delegate):"
+    )
     kept = [re.sub(r" *<[^<>\n]*(?:@| at )[^<>\n]*>", "", one) for one in fields if not re.match(spare, one)]
     return "\n".join(kept) + blank + body
 
@@ -456,7 +458,9 @@ def read_csv(path: Path, wish: Wish, tail: bytes) -> Iterator[Record]:
         raise Unreadable(f"is not CSV ({error}): save it again with quoted fields") from error
     if not table or max(map(len, table)) < 2:
         body = clean(text)
-        yield Record(body, "txt", kind_of(body), path.stem, note="; ".join(filter(None, (note, "has one column: read as text"))))
+        yield Record(
+            body, "txt", kind_of(body), path.stem, note="; ".join(filter(None, (note, "has one column: read as text")))
+        )
         return
     names = [name.strip() for name in table[0]]
     rows = [dict(zip(names, row, strict=False)) for row in table[1:]]

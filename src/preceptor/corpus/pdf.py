@@ -28,6 +28,8 @@ TEX_SLOTS = {
 
 
 CAPTION = re.compile(r"(?:Fig|Figure|Abb)\.? ?\d+\.?", re.I)  # alone it names a drawing that is not there
+CHAPTER_NUMBER = re.compile(r"#+ (?:CHAPTER|PART|BOOK|SECTION) [\dIVXLC]+\.?", re.I)
+PAGE_END = "\f"
 ACCENTS = {"`": "\u0300", "´": "\u0301", "¨": "\u0308", "ˆ": "\u0302", "˜": "\u0303"}
 
 
@@ -76,8 +78,8 @@ class Line:
 
 def pdf_text(path: str) -> tuple[str, str]:
     """The text of a PDF as Markdown-like paragraphs and headings, and its title. Raises PdfTrouble."""
-    import pypdfium2 as pdfium
-    import pypdfium2.raw as raw
+    import pypdfium2 as pdfium  # type: ignore[import-untyped, unused-ignore]
+    import pypdfium2.raw as raw  # type: ignore[import-untyped, unused-ignore]
 
     try:
         book = pdfium.PdfDocument(path)
@@ -311,7 +313,7 @@ def laid_out(pages: list[list[Line]]) -> str:
     out: list[str] = []
     for page in kept:
         if page:
-            out += [*paragraphs(page, body, headings), ""]
+            out += [*paragraphs(page, body, headings), PAGE_END]
     return joined_pages(out)
 
 
@@ -322,7 +324,8 @@ def paragraphs(page: list[Line], body: float, headings: list[float]) -> Iterator
     before: Line | None = None
     for line in page:
         depth = headings.index(line.size) + 1 if line.size in headings and len(line.text) < 120 else 0
-        display = line.left > left + 2.5 * body and line.right < right - 1.5 * body
+        centred = abs(line.left - left - (right - line.right)) < 2.5 * body
+        display = centred and line.left > left + 1.2 * body and line.right < right - 1.2 * body
         if before is not None:
             gap = before.base - line.base
             indented = 0.6 * body < line.left - left < 3 * body
@@ -341,23 +344,29 @@ def paragraphs(page: list[Line], body: float, headings: list[float]) -> Iterator
 
 def joined_pages(rows: list[str]) -> str:
     """Rows as text: a sentence that runs over a page border, or a heading over a line border, becomes whole."""
-    blocks: list[str] = []
-    block: list[str] = []
-    for row in [*rows, ""]:
-        if row:
-            block.append(row)
-        elif block:
-            blocks.append(joined_lines(block))
-            block = []
     merged: list[str] = []
-    for text in blocks:
-        named = merged and re.fullmatch(r"#+ (?:CHAPTER|PART|BOOK|SECTION) [\dIVXLC]+\.?", merged[-1], re.I)
-        if named and len(text) < 120 and not text.startswith("#") and not re.search(r"[.!?]$", text):
-            merged[-1] += ": " + text
+    block: list[str] = []
+    page_ended = False
+    for row in [*rows, PAGE_END]:
+        if row and row != PAGE_END:
+            block.append(row)
             continue
-        runs_on = merged and re.search(r"[\w,;\-–\xad]$", merged[-1]) and re.match(r"[a-zäöüß(]", text)
-        if runs_on and not merged[-1].startswith("#") and (len(merged[-1]) > 60 or merged[-1][-1] in "-\xad"):
-            merged[-1] = joined_lines([merged[-1], text])
-        else:
-            merged.append(text)
+        if block:
+            text, block = joined_lines(block), []
+            before = merged[-1] if merged else ""
+            if CHAPTER_NUMBER.fullmatch(before) and len(text) < 120 and not re.search(r"^#|[.!?]$", text):
+                merged[-1] += ": " + text
+            elif runs_on(before, text, page_ended):
+                merged[-1] = joined_lines([before, text])
+            else:
+                merged.append(text)
+            page_ended = False
+        page_ended |= row == PAGE_END
     return "\n\n".join(merged)
+
+
+def runs_on(before: str, text: str, page_ended: bool) -> bool:
+    """Whether `text` goes on with the sentence, or the word, that `before` breaks off in."""
+    if before.startswith("#") or not re.match(r"[a-zäöüß(]", text):
+        return False
+    return before.endswith(("-", "\xad")) or (page_ended and len(before) > 60 and bool(re.search(r"[\w,;–]$", before)))

@@ -171,6 +171,8 @@ def documents_of(record: Record, source: str, beside: str, settings: Settings) -
     text, code = record.text, record.form.startswith("code")
     words = words_of_code(text, record.form.partition(":")[2]) if code else text
     language = settings.language or record.language or language_of(words)
+    if language == "und" and record.kind == "table":  # names and figures say nothing; the words over the columns may
+        language = language_of(text.partition("\n")[0], sure=0.5)
     licence = record.licence or beside or settings.licence
     pieces = split(text, record.form, settings.size, title=record.title)
     parts = [text[piece.start : piece.end] for piece in pieces]
@@ -198,7 +200,11 @@ def folder_licence(folder: Path, cache: dict[Path, str]) -> str:
             names = sorted(os.listdir(folder))
         except OSError:
             return ""
-        texts = [(folder / name).read_text("utf-8", "replace") for name in names if LICENCE_FILES.match(name) and (folder / name).is_file()]
+        texts = [
+            (folder / name).read_text("utf-8", "replace")
+            for name in names
+            if LICENCE_FILES.match(name) and (folder / name).is_file()
+        ]
         own = next(filter(None, map(licence_of, texts)), "")
         top = ".git" in names or folder.parent == folder
         cache[folder] = own or ("" if top else folder_licence(folder.parent, cache))

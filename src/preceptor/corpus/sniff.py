@@ -49,7 +49,10 @@ def form_of(path: Path, head: bytes, tail: bytes) -> tuple[str, str]:
         return found, ""
     if path.suffix.lower() in FORMS:
         suffix = {"docx": ".docx", "parquet": ".parquet", "pdf": ".pdf", "html": ".html"}.get(found, ".txt")
-        return found, f"its name says {path.suffix}, its content is {found}, and was read as that: rename it to {path.stem}{suffix}"
+        return (
+            found,
+            f"its name says {path.suffix}, its content is {found}, and was read as that: rename it to {path.stem}{suffix}",
+        )
     return found, ""
 
 
@@ -141,5 +144,14 @@ def guessed(data: bytes) -> str:
     except ImportError:
         return ""
     best = from_bytes(data[:20_000], cp_exclusion=["utf_7", "cp037", "cp500"]).best()
-    western = best is None or best.encoding in ("cp1250", "cp1252", "latin_1", "iso8859_15", "cp437", "cp850", "cp858", "mac_roman")
+    western = best is None or best.encoding in (
+        "cp1250",
+        "cp1252",
+        "latin_1",
+        "iso8859_15",
+        "cp437",
+        "cp850",
+        "cp858",
+        "mac_roman",
+    )
     return "" if best is None or western else best.encoding

@@ -73,7 +73,11 @@ def split(text: str, form: str = "md", size: Size | None = None, *, title: str =
         while start < end and text[start].isspace():
             start += 1
         if form.startswith("code"):  # the indentation of the first line belongs to the code
-            start = max(text.rfind("\n", 0, start) + 1, cuts[0]) if not text[text.rfind("\n", 0, start) + 1 : start].strip() else start
+            start = (
+                max(text.rfind("\n", 0, start) + 1, cuts[0])
+                if not text[text.rfind("\n", 0, start) + 1 : start].strip()
+                else start
+            )
         stop = end
         while stop > start and text[stop - 1].isspace():
             stop -= 1
@@ -154,7 +158,7 @@ def prose_borders(text: str, form: str) -> dict[int, float]:
                 found[place] = CONTINUED if leads_in else PARAGRAPH
                 if HEADING.match(before):
                     found[place] = SENTENCE
-            elif not line.lstrip().startswith("| ---") and not line.startswith("|") or before.startswith("|"):
+            elif not line.startswith("|") or (before.startswith("|") and not line.startswith("| ---")):
                 found[place] = LINE if re.match(r"\s*(?:[-*+|•]|\d+[.)])", line) else SENTENCE - 0.3
         if not fenced and not fence and not line.startswith("|"):
             for match in SENTENCE_END.finditer(line):
@@ -256,8 +260,8 @@ def named(outline: list[tuple[int, int, str]], text: str, start: int, title: str
             break
         path = [step for step in path if step[0] < depth] + [(depth, heading)]
     names = [name for _, name in path]
-    if title and names and title.casefold() in names[0].casefold():
-        names[0] = title
+    if title and names and (title.casefold() in names[0].casefold() or names[0].casefold() in title.casefold()):
+        names[0] = min(names[0], title, key=len)
     elif title and title.casefold() not in (name.casefold() for name in names):
         names.insert(0, title)
     return " › ".join(names)[:300]
