@@ -183,11 +183,8 @@ def serve(requests: IO[bytes], replies: IO[bytes], seconds: float) -> None:
         except OSError as error:
             say({"unreadable": f"cannot be read ({error.strerror or error}): check the file and its rights"})
         except Exception as error:  # the boundary: what a parser raises is a fact about the file
-            say(
-                {
-                    "unreadable": f"broke its parser ({type(error).__name__}: {str(error)[:100]}): export it again, or save it as .txt"
-                }
-            )
+            what = f"{type(error).__name__}: {str(error)[:100]}"
+            say({"unreadable": f"broke its parser ({what}): export it again, or save it as .txt"})
 
 
 def main() -> None:

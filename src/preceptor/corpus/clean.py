@@ -22,8 +22,9 @@ LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", 
 AS_1252 = "".join(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(0x80, 0xC0))
 MOJIBAKE = re.compile(f"[Â-ß][{re.escape(AS_1252)}]|[à-ï][{re.escape(AS_1252)}]{{2}}|ð[{re.escape(AS_1252)}]{{3}}")
 CONSENT = re.compile(
-    r"(?i)\b(?:we (?:and our \w+ )?use cookies|this (?:web)?site uses cookies|accept (?:all )?cookies|cookie (?:policy|settings)"
-    r"|reject (?:all|non-essential)|manage (?:your )?(?:consent|preferences)|wir verwenden cookies|alle akzeptieren)\b"
+    r"(?i)\b(?:we (?:and our \w+ )?use cookies|this (?:web)?site uses cookies|accept (?:all )?cookies"
+    r"|cookie (?:policy|settings)|reject (?:all|non-essential)|manage (?:your )?(?:consent|preferences)"
+    r"|wir verwenden cookies|alle akzeptieren)\b"
 )
 PAGE_NUMBER = re.compile(r"\W*(?:(?:page|seite|पृष्ठ)\s*)?(?:\d{1,4}|[ivxlc]{1,7})(?:\s*(?:/|of|von)\s*\d{1,4})?\W*", re.I)
 GUTENBERG_START = re.compile(r"\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG[^\n*]*\**", re.I)
@@ -90,7 +91,7 @@ def without_gutenberg(text: str) -> str:
 def without_consent(text: str) -> str:
     """`text` without short paragraphs that ask for consent to cookies."""
     blocks = text.split("\n\n")
-    return "\n\n".join(block for block in blocks if len(block) > 600 or not CONSENT.search(block))
+    return "\n\n".join(block for block in blocks if len(block) > 300 or not CONSENT.search(block))
 
 
 def joined_lines(lines: Sequence[str], known: frozenset[str] = frozenset()) -> str:

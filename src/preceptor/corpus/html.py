@@ -6,12 +6,13 @@ from typing import Any
 MOST_NESTED = 400  # deeper is damage or an attack; Python's own stack ends at a thousand
 BOOK = 60_000  # characters; above this, with headings, every paragraph counts and trafilatura's guesses cost chapters
 DROPPED = {
-    "script", "style", "noscript", "template", "nav", "footer", "aside", "form", "button", "input", "select", "textarea", "iframe",
-    "object", "embed", "svg", "canvas", "video", "audio", "map", "head", "dialog", "menu",
+    "script", "style", "noscript", "template", "nav", "footer", "aside", "form", "button", "input", "select", "textarea",
+    "iframe", "object", "embed", "svg", "canvas", "video", "audio", "map", "head", "dialog", "menu",
 }  # fmt: skip
 BLOCKS = {
-    "p", "div", "section", "article", "main", "header", "body", "html", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "dl",
-    "dt", "dd", "pre", "table", "blockquote", "figure", "figcaption", "hr", "address", "details", "summary", "center", "fieldset",
+    "p", "div", "section", "article", "main", "header", "body", "html", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li",
+    "dl", "dt", "dd", "pre", "table", "blockquote", "figure", "figcaption", "hr", "address", "details", "summary", "center",
+    "fieldset",
 }  # fmt: skip
 FURNITURE = re.compile(
     r"(?i)(?:^|[\s_-])(?:cookies?|consent|gdpr|nav(?:bar|igation)?|menu|sidebar|breadcrumbs?|site-?footer|footer|share|social"

@@ -25,8 +25,14 @@ LEAST = 40  # characters of a text that is worth a document
 LONGEST_LINE = 1500  # mean characters of a line; above it, code is minified or data
 RECORD_FACTOR = 64  # files that are read record by record may be so many times larger
 TEXT_COLUMNS = (
-    "text", "content", "body", "document", "passage", "article", "markdown", "raw_content", "page_content", "story", "context", "code",
+    "text", "content", "body", "document", "passage", "article", "markdown", "raw_content", "page_content", "story", "context",
+    "code",
 )  # fmt: skip
+SPOKEN = {
+    "note", "warning", "tip", "important", "seealso", "caution", "admonition", "versionadded", "versionchanged", "deprecated",
+    "quote", "epigraph", "topic",
+}  # fmt: skip
+"""Directives of reStructuredText whose words are part of the text."""
 TALK_COLUMNS = ("messages", "conversation", "conversations", "dialogue", "dialog", "turns")
 
 
@@ -212,8 +218,7 @@ def directive(lines: list[str], at: int, out: list[str]) -> int:
     while end < len(lines) and (not lines[end].strip() or len(lines[end]) - len(lines[end].lstrip()) > indent):
         end += 1
     block = lines[at + 1 : end]
-    spoken = name in ("note", "warning", "tip", "important", "seealso", "caution", "admonition", "versionadded", "versionchanged",
-                      "deprecated", "quote", "epigraph", "topic")  # fmt: skip
+    spoken = name in SPOKEN
     if name in ("code-block", "code", "sourcecode", "parsed-literal") or spoken:
         while block and (not block[0].strip() or re.match(r"\s+:[\w-]+:", block[0])):
             block.pop(0)

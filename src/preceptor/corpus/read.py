@@ -225,7 +225,9 @@ def nothing(asked: list[str | Path], lines: list[FileLine]) -> str:
     names = ", ".join(map(str, asked))
     if not lines:
         first = str(asked[0])
-        return f"nothing to read at {names}: {there_is(first if os.path.isdir(first) else os.path.dirname(first) or '.')}. Put documents there, or name another path"
+        folder = first if os.path.isdir(first) else os.path.dirname(first) or "."
+        return f"nothing to read at {names}: {there_is(folder)}. Put documents there, or name another path"
     shown = "\n".join(f"  {line.source}: {line.reason or 'no text'}" for line in lines[:12])
     more = f"\n  … and {len(lines) - 12} more" if len(lines) > 12 else ""
-    return f"no document could be read from {names}; {len(lines)} files were looked at:\n{shown}{more}\nMend one of them, or name another path"
+    looked = f"{len(lines)} file{'s were' if len(lines) > 1 else ' was'} looked at"
+    return f"no document could be read from {names}; {looked}:\n{shown}{more}\nMend one of them, or name another path"

@@ -10,13 +10,15 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 CHAPTER, SECTION, SUBSECTION, PARAGRAPH, CONTINUED, LINE, SENTENCE, WORD, ANYWHERE = 9.0, 7.5, 6.0, 4.0, 2.2, 2.0, 1.5, 0.5, 0.0
 CONTEXT = 300  # characters
 
 HEADING = re.compile(r"^(#{1,6}) +(.+?)\s*#*$")
 PLAIN_HEADING = re.compile(
-    r"(?:CHAPTER|Chapter|PART|Part|BOOK|ACT|SCENE|KAPITEL|Kapitel|Teil|अध्याय)\s+[\dIVXLC]+\b[.:]?.{0,80}|[IVXLC]{1,7}\.(?: .{1,80})?"
+    r"(?:CHAPTER|Chapter|PART|Part|BOOK|ACT|SCENE|KAPITEL|Kapitel|Teil|अध्याय)\s+[\dIVXLC]+\b[.:]?.{0,80}"
+    r"|[IVXLC]{1,7}\.(?: .{1,80})?"
 )
 FENCE = re.compile(r"^ {0,3}(```|~~~)")
 # A sentence ends at . ! ? … । or their like, before a blank and something that can begin a sentence.
@@ -69,7 +71,7 @@ def split(text: str, form: str = "md", size: Size | None = None, *, title: str =
     else:
         cuts = cheapest(first, len(bare), borders(text, form, outline, size), size)
     pieces = []
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         while start < end and text[start].isspace():
             start += 1
         if form.startswith("code"):  # the indentation of the first line belongs to the code
@@ -120,11 +122,7 @@ def length_cost(length: int, size: Size) -> float:
 
 def borders(text: str, form: str, outline: list[tuple[int, int, str]], size: Size) -> dict[int, float]:
     """Where the text may be cut, and how natural that is. No gap between two is longer than `size.most`."""
-    found: dict[int, float] = {}
-    if form.startswith("code"):
-        found = code_borders(text, form.partition(":")[2])
-    else:
-        found = prose_borders(text, form)
+    found = code_borders(text, form.partition(":")[2]) if form.startswith("code") else prose_borders(text, form)
     if not form.startswith("code"):
         depths = sorted({depth for _, depth, _ in outline})
         for place, depth, _ in outline:
@@ -136,7 +134,7 @@ def filled(text: str, found: dict[int, float], size: Size) -> dict[int, float]:
     """`found`, and in every stretch too long for one piece also its words, then any place."""
     for pattern, strength in ((r"\s+", WORD), (r"(?s).", ANYWHERE)):
         places = [0, *sorted(found), len(text)]
-        for before, after in zip(places, places[1:], strict=False):
+        for before, after in pairwise(places):
             if after - before > size.most // 2:
                 step = pattern if strength == WORD else f"(?s).{{{max(1, size.least // 2)}}}"
                 for match in re.finditer(step, text[before:after]):
