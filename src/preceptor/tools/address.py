@@ -97,9 +97,9 @@ class AddressSearch:
 
     async def _got(self, url: URL) -> bytes:
         """The body behind `url`; each hop is vetted as the first was."""
-        first = url.origin()
+        first = (url.scheme, url.host, url.port)
         for _ in range(MOST_HOPS + 1):
-            status, location, body = await self._hop(url, with_key=url.origin() == first)
+            status, location, body = await self._hop(url, with_key=(url.scheme, url.host, url.port) == first)
             if status not in (301, 302, 303, 307, 308):
                 break
             if not location:
