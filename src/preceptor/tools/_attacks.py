@@ -6,9 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-
-asked = json.loads(sys.stdin.read())
-holds = {}
+from typing import Any
 
 
 def refused(act: Callable[[], object]) -> bool:
@@ -57,20 +55,28 @@ def new_namespace() -> None:
         raise OSError("unshare refused")
 
 
-def oversized() -> None:
+def oversized(size: int) -> None:
     with open("big", "wb") as file:
-        file.truncate(asked["file"] + 1)
+        file.truncate(size)
 
 
-holds["identity"] = os.getuid() != 0 and refused(lambda: os.setuid(0))
-holds["files"] = not any(map(told, asked["secrets"]))
-holds["writing"] = not any(map(written, ("/out", "/usr/out", "/usr/lib/out", "/dev/out")))
-holds["network"] = refused(lambda: socket.create_connection(("127.0.0.1", asked["port"]), 1).close())
-holds["environment"] = set(os.environ) <= set(asked["environment"]) | {"PWD", "LC_CTYPE"}
-holds["processes"] = len([name for name in os.listdir("/proc") if name.isdigit()]) <= 4
-holds["forks"] = forks(asked["processes"] + 8) < asked["processes"] + 2
-holds["memory"] = refused(lambda: bytearray(asked["memory"]))
-holds["disk"] = refused(oversized)
-holds["namespaces"] = refused(new_namespace)
-print("Python", sys.version.split()[0])
-print(json.dumps(holds))
+def report(asked: dict[str, Any]) -> dict[str, bool]:
+    """Wall by wall, whether it held."""
+    holds: dict[str, bool] = {}
+    holds["identity"] = os.getuid() != 0 and refused(lambda: os.setuid(0))
+    holds["files"] = not any(map(told, asked["secrets"]))
+    holds["writing"] = not any(map(written, ("/out", "/usr/out", "/usr/lib/out", "/dev/out")))
+    holds["network"] = refused(lambda: socket.create_connection(("127.0.0.1", asked["port"]), 1).close())
+    holds["environment"] = set(os.environ) <= set(asked["environment"]) | {"PWD", "LC_CTYPE"}
+    holds["processes"] = len([name for name in os.listdir("/proc") if name.isdigit()]) <= 4
+    holds["forks"] = forks(asked["processes"] + 8) < asked["processes"] + 2
+    holds["memory"] = refused(lambda: bytearray(asked["memory"]))
+    holds["disk"] = refused(lambda: oversized(asked["file"] + 1))
+    holds["namespaces"] = refused(new_namespace)
+    return holds
+
+
+if __name__ == "__main__":
+    held = report(json.loads(sys.stdin.read()))
+    print("Python", sys.version.split()[0])
+    print(json.dumps(held))

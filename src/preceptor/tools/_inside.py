@@ -52,8 +52,9 @@ def run(code: bytes) -> None:
         sys.exit(1)
 
 
-# The one byte that says the sandbox stands. Nothing untrusted has run yet, so no program can forge it.
-os.write(1, b"+")
-sent = unpacked(b"".join(iter(lambda: os.read(0, 1 << 16), b"")))
-lay_out(*sent)
-run(sent[0])
+if __name__ == "__main__":
+    # The one byte that says the sandbox stands. Nothing untrusted has run yet, so no program can forge it.
+    os.write(1, b"+")
+    sent = unpacked(b"".join(iter(lambda: os.read(0, 1 << 16), b"")))
+    lay_out(*sent)
+    run(sent[0])

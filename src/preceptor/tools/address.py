@@ -7,16 +7,17 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import orjson
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
-from aiohttp.abc import AbstractResolver, ResolveResult
-from yarl import URL
 
 from preceptor.errors import RecipeError, ToolError
 from preceptor.tools.search import MOST_QUERY, MOST_RESULTS, read_query
+
+if TYPE_CHECKING:  # aiohttp takes a third of a second to import: only a search that is run pays that
+    from aiohttp.abc import AbstractResolver, ResolveResult
+    from yarl import URL
 
 MOST_BYTES = 1 << 20
 MOST_HOPS = 5
@@ -53,6 +54,8 @@ class AddressSearch:
     name = "search"
 
     def __init__(self, address: Address, resolve: Resolve = system_resolve) -> None:
+        from yarl import URL
+
         template = URL(address.url.replace("{query}", "q").replace("{k}", "5"))
         if "{query}" not in address.url or template.scheme not in ("http", "https") or not template.host:
             raise RecipeError(f"search.url = {address.url!r}: give an http(s) address with {{query}} in it")
@@ -79,6 +82,9 @@ class AddressSearch:
         }
 
     async def __call__(self, **arguments: Any) -> list[dict[str, Any]]:
+        from aiohttp import ClientError
+        from yarl import URL
+
         takes = f"search takes query (up to {MOST_QUERY} characters) and k (1 to {MOST_RESULTS})"
         query, k, exclude = read_query(takes, **arguments)
         filled = self.address.url.replace("{query}", quote(query, safe="")).replace("{k}", str(k + len(exclude)))
@@ -93,10 +99,12 @@ class AddressSearch:
         return [entry for entry in found if not {entry["id"], entry["source"]} & exclude][:k]
 
     def _host(self) -> str:
-        return str(URL(self.address.url.partition("{")[0]).host)
+        return self.address.url.partition("://")[2].partition("/")[0].partition("?")[0].partition(":")[0]
 
-    async def _got(self, url: URL) -> bytes:
+    async def _got(self, url: "URL") -> bytes:
         """The body behind `url`; each hop is vetted as the first was."""
+        from yarl import URL
+
         first = (url.scheme, url.host, url.port)
         for _ in range(MOST_HOPS + 1):
             status, location, body = await self._hop(url, with_key=(url.scheme, url.host, url.port) == first)
@@ -111,12 +119,14 @@ class AddressSearch:
             raise ToolError(f"search: {url.host} answered with status {status}")
         return body
 
-    async def _hop(self, url: URL, *, with_key: bool) -> tuple[int, str, bytes]:
+    async def _hop(self, url: "URL", *, with_key: bool) -> tuple[int, str, bytes]:
+        from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+
         addresses = await self._vetted(url)
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if self.address.key_env and with_key:
             headers["Authorization"] = f"Bearer {os.environ.get(self.address.key_env, '')}"
-        connector = TCPConnector(resolver=_Vetted(addresses), use_dns_cache=False)
+        connector = TCPConnector(resolver=_only(addresses), use_dns_cache=False)
         session = ClientSession(
             connector=connector, cookie_jar=DummyCookieJar(), timeout=ClientTimeout(total=SECONDS),
             trust_env=False, auto_decompress=False,
@@ -131,7 +141,7 @@ class AddressSearch:
                     raise ToolError(f"search: the answer is larger than {MOST_BYTES:,} bytes")
             return answer.status, answer.headers.get("Location", ""), bytes(body)
 
-    async def _vetted(self, url: URL) -> list[str]:
+    async def _vetted(self, url: "URL") -> list[str]:
         """The addresses that this url may be fetched from, resolved once; ToolError where it may not be fetched."""
         host, port = (url.host or "").lower().rstrip("."), url.port
         if url.scheme not in ("http", "https") or not host or url.user or url.password:
@@ -166,25 +176,26 @@ class AddressSearch:
         return {**told, "score": score if isinstance(score, int | float) and not isinstance(score, bool) else 0.0}
 
 
-class _Vetted(AbstractResolver):
+def _only(addresses: Sequence[str]) -> "AbstractResolver":
     """Answers with the addresses that were vetted: a name resolved a second time may mean another machine."""
+    from aiohttp.abc import AbstractResolver
 
-    def __init__(self, addresses: Sequence[str]) -> None:
-        self._addresses = addresses
+    class Vetted(AbstractResolver):
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        ) -> "list[ResolveResult]":
+            return [_known(host, port, address) for address in addresses]
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
-        found: list[ResolveResult] = []
-        for address in self._addresses:
-            kind = socket.AF_INET6 if ":" in address else socket.AF_INET
-            known: ResolveResult = {
-                "hostname": host, "host": address, "port": port, "family": kind, "proto": 0,
-                "flags": socket.AI_NUMERICHOST,
-            }  # fmt: skip
-            found.append(known)
-        return found
+        async def close(self) -> None:
+            return None
 
-    async def close(self) -> None:
-        return None
+    return Vetted()
+
+
+def _known(host: str, port: int, address: str) -> "ResolveResult":
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    flags = socket.AI_NUMERICHOST
+    return {"hostname": host, "host": address, "port": port, "family": family, "proto": 0, "flags": flags}
 
 
 _TRANSLATED = [ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48")]
