@@ -1,0 +1,440 @@
+"""Multiple choice: which option an answer credits, and whether an item gives its key away.
+
+`option_key` decides: an answerer who never saw roles or reasons must credit the keyed option. The others look at the
+item alone, so they can also run before anyone is paid to answer it.
+"""
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from preceptor.checks.base import check, failed, not_applicable, passed
+from preceptor.types import Ask, Example, Instruction, Material, Option, Verdict
+
+LETTERS = "ABCDEFGHIJ"
+CREDITED = "credited"
+SHARED = Path(__file__).parent.parent / "skills" / "_shared"
+LONGEST_TO_SHORTEST = 2.2
+"""Options may differ in length by this factor, and by `SLACK` characters more, so that short ones have room."""
+SLACK = 20
+KEY_OVERHANG = 1.35
+"""The key may be longer than the longest wrong option by this factor."""
+QUOTED = ("statement", "bears_on", "step", "first_fact", "second_fact", "conclusion", "supports", "support", "stands")
+"""Plan fields of the argument kinds that are copied from the passage."""
+PLANNED = ("gap", "assumption", "negation", "breaks", "defect", "other_story", "open_point", "missing_form", "warrant",
+           "derivation", "clash", "expectation", "answer_one_way", "answer_other_way")
+"""Plan fields that the question must not give away."""
+
+
+# ── words ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@lru_cache(maxsize=16)
+def phrases(file: str = "phrases") -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    """The phrase lists of a shared TOML file: by list, then by language."""
+    read = tomllib.loads((SHARED / f"{file}.toml").read_text(encoding="utf-8"))
+    return {name: {lang: tuple(entries) for lang, entries in lists.items()} for name, lists in read.items()}
+
+
+def language_of(instruction: Instruction) -> str:
+    """The language of the row."""
+    return instruction.material.language or instruction.material.document.language
+
+
+def plain(text: str) -> str:
+    """`text` folded for comparing: compatible forms, one kind of quote and dash, single blanks, no case."""
+    folded = unicodedata.normalize("NFKC", text).translate(_SAME)
+    return re.sub(r"\s+", " ", folded).strip().casefold()
+
+
+_ALIKE = {"'": "‘’‚‛`´", '"': "“”„«»‹›", "-": "‐‑‒–—−", "...": "…"}
+_SAME = str.maketrans({c: to for to, these in _ALIKE.items() for c in these})
+
+
+def tokens(text: str) -> list[str]:
+    """Words and numbers, folded; marks of Indic scripts stay with their letters."""
+    folded = plain(text)
+    kept = "".join(c if c.isalnum() or unicodedata.category(c).startswith("M") else " " for c in folded)
+    return kept.split()
+
+
+def content(text: str) -> set[str]:
+    """The longer words of a text, cut to six letters: a crude stem that serves inflecting languages too."""
+    return {t[:6] for t in tokens(text) if len(t) >= 4}
+
+
+def run_length(left: Sequence[str], right: Sequence[str]) -> int:
+    """The length of the longest run of tokens that both hold."""
+    best, row = 0, [0] * (len(right) + 1)
+    for token in left:
+        above = row
+        row = [0] * (len(right) + 1)
+        for at, other in enumerate(right, 1):
+            if token == other:
+                row[at] = above[at - 1] + 1
+                best = max(best, row[at])
+    return best
+
+
+def stands_in(quote: str, text: str) -> bool:
+    """Whether `quote` is in `text` to the letter, but for blanks, case, quotation marks and closing points."""
+    bare = plain(quote).strip(" \"'.,;:!?।")
+    return bool(bare) and bare in plain(text)
+
+
+# ── which option is credited ─────────────────────────────────────────────────────────────────────────────────────
+
+WORDS_FOR_ANSWER = (
+    r"(?:final |correct |right |best |the |my |die |richtige |la |bonne |correcta |सही )*"
+    r"(?:answer|option|choice|key|antwort|lösung|réponse|respuesta|opción|risposta|उत्तर|जवाब|विकल्प)"
+)
+LEAD = re.compile(
+    rf"\A(?:{WORDS_FOR_ANSWER}\s*(?:is|ist|lautet|est|es|è|[:=-])?\s*)*[\"'(\[]*([a-j])[\"')\].:,-]*(?:\s+(?:है|-)?\s*(.*))?\Z",
+    re.S,
+)
+CLAIM = re.compile(
+    rf"(?i:{WORDS_FOR_ANSWER}\s*(?:is|ist|lautet|est|es|è|[:=])\s*:?)[\s\"'*_(\[]*([A-J])(?![\w'’])"
+)
+MENTION = re.compile(r"(?<![\w'’])([A-J])(?![\w'’])")
+
+
+def credited(said: Any, options: Sequence[Option]) -> str:
+    """The letter of the one option that `said` credits, as a letter, as its text or both; empty where it is not one."""
+    text = _unwrapped(said)
+    by_text = [LETTERS[i] for i, o in enumerate(options) if _bare(o.text) == _bare(text)]
+    found = LEAD.match(plain(text))
+    if found is None:
+        return by_text[0] if len(by_text) == 1 else ""
+    letter, rest = found[1].upper(), _bare(found[2] or "")
+    if letter not in LETTERS[: len(options)]:
+        return by_text[0] if len(by_text) == 1 else ""
+    if len(by_text) == 1 and rest:
+        return by_text[0]
+    own = _bare(options[LETTERS.index(letter)].text)
+    return letter if not rest or rest == own or (len(rest) >= 12 and own.startswith(rest)) else ""
+
+
+def _unwrapped(said: Any) -> str:
+    text = str(said).strip()
+    if text.startswith("{"):
+        try:
+            read = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return text
+        values = [read[k] for k in ("final", "answer", "choice", "option", "letter") if k in read]
+        return str(values[0]) if len(values) == 1 else text
+    if boxed := re.search(r"\\boxed\{(?:\\text\{)?([^{}]*)\}", text):
+        return boxed[1]
+    return re.sub(r"[*_#`]+", "", text).strip()
+
+
+def _bare(text: str) -> str:
+    return plain(text).strip(" \"'().,;:!?।-")
+
+
+def claims(answer: str, options: Sequence[Option]) -> set[str]:
+    """The letters that an answer names as its result: after words for it, or alone on its last line."""
+    found = {m[1] for m in CLAIM.finditer(answer)}
+    lines = [line for line in answer.strip().splitlines() if line.strip(" `*_")]
+    last = credited(lines[-1], options) if lines else ""
+    whole = credited(answer, options)
+    return {letter for letter in (*found, last, whole) if letter and letter in LETTERS[: len(options)]}
+
+
+def shows(answer: str, letter: str, options: Sequence[Option]) -> bool:
+    """Whether the answer names this option, by letter or by its text."""
+    text = _bare(options[LETTERS.index(letter)].text)
+    return letter in MENTION.findall(answer) or (len(text) > 3 and text in plain(answer))
+
+
+@check(decides=True, version=1, sees="final and answer both credit the keyed option, as a letter or as its text",
+       blind="whether the key is right, and whether the reasons before the letter are")
+async def option_key(example: Example, skill: Any, ask: Ask) -> Verdict:
+    instruction = example.instruction
+    gold, options = instruction.gold, instruction.options
+    if gold is None or gold.form != "option" or not options:
+        return not_applicable("no option is keyed")
+    said = credited(example.fields.get("final", ""), options)
+    if not said:
+        return failed(f"final {str(example.fields.get('final', ''))[:80]!r} is not one option",
+                      hint="The final answer must be exactly one of the options.")
+    if said != gold.value:
+        return failed(f"credits {said}, keyed is {gold.value}", hint="Weigh each option again against the question.")
+    named = claims(example.answer, options)
+    if named - {said}:
+        return failed(f"final is {said}, but the answer settles on {', '.join(sorted(named))}",
+                      hint="The answer text and the final answer name different options.")
+    if not named and not shows(example.answer, said, options):
+        return failed(f"the answer never names option {said}", hint="Say in the answer which option it is.")
+    return passed(f"credits {said}")
+
+
+# ── the item alone ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def key_of(instruction: Instruction) -> Option | None:
+    """The keyed option; None where there is none."""
+    gold = instruction.gold
+    if gold is None or gold.form != "option" or str(gold.value) not in LETTERS[: len(instruction.options)]:
+        return None
+    return instruction.options[LETTERS.index(str(gold.value))]
+
+
+def wrong_with_options(instruction: Instruction) -> Iterator[str]:
+    """What is wrong with the options as a set, one line each."""
+    options, key = instruction.options, key_of(instruction)
+    texts = [_bare(o.text) for o in options]
+    sizes = [len(t) for t in texts]
+    roles = [o.role for o in options]
+    if key is None:
+        yield "the key is none of the options"
+    if any(roles) and not instruction.goal and (roles.count(CREDITED) != 1 or (key and key.role != CREDITED)):
+        yield "not exactly the keyed option has the role credited"
+    if not 3 <= len(options) <= len(LETTERS):
+        yield f"{len(options)} options"
+    if len(set(texts)) < len(texts) or len({frozenset(tokens(t)) for t in texts}) < len(texts):
+        yield "two options say the same"
+    if max(sizes) > LONGEST_TO_SHORTEST * min(sizes) + SLACK:
+        yield f"lengths from {min(sizes)} to {max(sizes)} characters"
+    yield from _key_stands_out(instruction, key)
+
+
+def _key_stands_out(instruction: Instruction, key: Option | None) -> Iterator[str]:
+    if key is None or len(instruction.options) < 3:
+        return
+    wrong = [o for o in instruction.options if o is not key]
+    longest = max(len(o.text) for o in wrong)
+    if len(key.text) > KEY_OVERHANG * longest + SLACK / 2:
+        yield f"the key is much the longest: {len(key.text)} characters, the next has {longest}"
+    numbered = [o for o in instruction.options if re.search(r"\d", o.text)]
+    if len(numbered) == 1:
+        yield f"only one option has a figure: {numbered[0].text[:60]!r}"
+    for name in ("hedge", "absolute"):
+        listed = phrases("wording")[name].get(language_of(instruction), ())
+        has = [o for o in instruction.options if holds_any(listed, o.text)]
+        if has == [key]:
+            yield f"only the key has {'an' if name == 'absolute' else 'a'} {name}"
+        if listed and len(has) == len(wrong) >= 3 and key not in has:
+            yield f"only the key has no {name}"
+
+
+def holds_any(listed: Iterable[str], text: str) -> str:
+    """The first of the listed phrases that stands in the text as whole words; empty where none does."""
+    padded = f" {' '.join(tokens(text))} "
+    return next((p for p in listed if f" {' '.join(tokens(p))} " in padded), "")
+
+
+@check(decides=False, version=1, sees="options differ, are alike in length, and nothing on the surface marks the key",
+       blind="whether they make sense; cues that only a set of rows shows (checks/sets.py counts those)")
+async def options_wellformed(example: Example, skill: Any, ask: Ask) -> Verdict:
+    if not example.instruction.options:
+        return not_applicable("no options")
+    wrong = list(wrong_with_options(example.instruction))
+    return failed("; ".join(wrong)) if wrong else passed(f"{len(example.instruction.options)} options")
+
+
+@check(decides=False, version=1, blind="a hint by meaning; a plan that was not recorded",
+       sees="the question holds neither the plan's words nor the key's; matching words does not find the key")
+async def no_key_leak(example: Example, skill: Any, ask: Ask) -> Verdict:
+    instruction = example.instruction
+    key = key_of(instruction)
+    if key is None:
+        return not_applicable("no option is keyed")
+    plan = [*texts_of(instruction.data, PLANNED), *texts_of(instruction.material.data, ("assumption", "flaw_where"))]
+    for planned in plan:
+        if (run := run_length(tokens(planned), tokens(instruction.text))) >= 6:
+            return failed(f"the question shares {run} words in a row with the plan: {planned[:80]!r}")
+    wrong = [o.text for o in instruction.options if o is not key]
+    near = share(key.text, instruction.text)
+    if near >= 0.5 and near > max(share(o, instruction.text) for o in wrong) + 0.3:
+        return failed(f"{near:.0%} of the key's words stand in the question, far fewer of any other option's")
+    matched = share(key.text, instruction.material.text)
+    if matched >= 0.8 and matched > max(share(o, instruction.material.text) for o in wrong) + 0.25:
+        return failed(f"matching words finds the key: {matched:.0%} of them are in the passage, far fewer of the others")
+    return passed(f"key's words in the question {near:.0%}, in the passage {matched:.0%}")
+
+
+def share(option: str, text: str) -> float:
+    """Which part of an option's longer words stands in the text."""
+    own = content(option)
+    return len(own & content(text)) / len(own) if len(own) >= 3 else 0.0
+
+
+def texts_of(data: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """All texts of these plan fields, out of lists and records too."""
+    found: list[str] = []
+    for name in names:
+        value = data.get(name)
+        for entry in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(entry, Mapping):
+                found += [str(v) for k, v in entry.items() if "quote" in k and v]
+            elif entry:
+                found.append(str(entry))
+    return found
+
+
+@check(decides=False, version=1, sees="every option has a reason of its own, which is not the option's text again",
+       blind="whether the reason is true")
+async def distractor_reasons(example: Example, skill: Any, ask: Ask) -> Verdict:
+    options = example.instruction.options
+    if not options:
+        return not_applicable("no options")
+    for letter, option in zip(LETTERS, options, strict=False):
+        if len(tokens(option.reason)) < 4:
+            return failed(f"option {letter} has no reason")
+        if _bare(option.reason) == _bare(option.text):
+            return failed(f"option {letter}: the reason is the option again")
+    reasons = [frozenset(tokens(o.reason)) for o in options]
+    for i, left in enumerate(reasons):
+        for j, right in enumerate(reasons[:i]):
+            if len(left & right) > 0.85 * len(left | right):
+                return failed(f"options {LETTERS[j]} and {LETTERS[i]} share one reason")
+    return passed(f"{len(options)} reasons")
+
+
+# ── what was copied, marked and schematised ──────────────────────────────────────────────────────────────────────
+
+
+def lineage(material: Material) -> str:
+    """The text with the texts it was edited from: a quotation may be of the sentence that an edit took away."""
+    found, at = [], material
+    while at is not None:
+        found.append(at.text)
+        at = at.parent  # type: ignore[assignment]
+    return "\n\n".join(found)
+
+
+@check(decides=False, version=1, sees="what the plan calls copied stands in the passage to the letter",
+       blind="whether it is the right passage to copy")
+async def quotes_stand(example: Example, skill: Any, ask: Ask) -> Verdict:
+    instruction = example.instruction
+    quotes = [*(instruction.gold.evidence if instruction.gold else ()), *texts_of(instruction.data, QUOTED)]
+    if not quotes:
+        return not_applicable("nothing was copied")
+    text = lineage(instruction.material)
+    for quote in quotes:
+        if not stands_in(quote, text):
+            return failed(f"not in the passage: {quote[:120]!r}")
+    asked = instruction.data.get("statement")
+    if asked and not stands_in(str(asked), instruction.text):
+        return failed("the question does not hold the statement that it asks about")
+    return passed(f"{len(quotes)} quotations")
+
+
+PARTS = {"conclusion": ("main_conclusion",), "premises": ("premise", "subsidiary_conclusion", "illustration"),
+         "concession": ("concession",)}
+
+
+@check(decides=False, version=1, blind="statements that the plan did not mark",
+       sees="the part that the key gives a statement is the part that the passage's plan marked")
+async def marks_agree(example: Example, skill: Any, ask: Ask) -> Verdict:
+    data, plan = example.instruction.data, example.instruction.material.data
+    statement, part = str(data.get("statement", "")), data.get("part")
+    for mark, parts in PARTS.items():
+        for marked in texts_of(plan, (mark,)):
+            if stands_in(statement, marked) or stands_in(marked, statement):
+                if part in parts:
+                    return passed(f"marked as {mark}, keyed as {part}")
+                return failed(f"the plan marks it as {mark}, the item keys it as {part}")
+    return not_applicable("the plan does not mark this statement")
+
+
+def opposed(first: str, second: str) -> bool:
+    """One is committed to it, the other to its denial."""
+    return {first, second} == {"affirms", "denies"}
+
+
+def shared(first: str, second: str) -> bool:
+    """Both are committed to it, or both to its denial."""
+    return first == second != "silent"
+
+
+@check(decides=False, version=1, blind="whether the record is right: agreement_test has a judge fill it in again",
+       sees="by the item's own record of who says what, the key alone divides (or unites) the two")
+async def agreement_table(example: Example, skill: Any, ask: Ask) -> Verdict:
+    data = example.instruction.data
+    stands = data.get("stands")
+    if not stands:
+        return not_applicable("no record of who says what")
+    holds = shared if data.get("wanted") == "shared" else opposed
+    fitting = [s["role"] for s in stands if holds(s["first"], s["second"])]
+    if fitting != [CREDITED]:
+        return failed(f"the record fits {', '.join(fitting) or 'no statement'} instead of the credited one alone")
+    for entry in stands:
+        for who in ("first", "second"):
+            if entry[who] != "silent" and not entry.get(f"{who}_quote"):
+                return failed(f"{entry['role']}: {data.get(who, who)} {entry[who]} it without words of theirs")
+    return passed(f"only the credited statement is {data.get('wanted', 'opposed')}")
+
+
+CONCLUDES = re.compile(r"\b(?:so|therefore|hence|thus|also|folglich|इसलिए)\b|∴|⊢|⇒\s*$")
+MOST_PREMISES = 5
+
+
+def skeleton(form: str) -> str:
+    """A form with its letters renamed by order of appearance, for the order of premises that makes it least.
+
+    Equal skeletons are one argument in other letters; words ("all", "most", "not") count as they stand, and capital
+    letters differ from small ones.
+    """
+    folded = re.sub(r"[^\W\d_]{2,}", lambda m: m[0].lower(), unicodedata.normalize("NFKC", form).translate(_SAME))
+    parts = CONCLUDES.split(folded)
+    premises = [p.strip(" ,.") for p in re.split(r"[;.\n]", " ; ".join(parts[:-1])) if p.strip(" ,.")]
+    ending = parts[-1].strip(" ,.;")
+    orders: Iterable[Sequence[str]] = permutations(premises) if len(premises) <= MOST_PREMISES else [premises]
+    return min(_renamed([*order, "so " + ending]) for order in orders)
+
+
+def _renamed(clauses: Sequence[str]) -> str:
+    names: dict[str, str] = {}
+    out = []
+    for clause in clauses:
+        words = re.findall(r"\w+|[^\w\s]", clause)
+        for at, word in enumerate(words):
+            article = word == "a" and at + 1 < len(words) and words[at + 1].isalpha() and at > 0
+            if article:
+                continue
+            letter = len(word) == 1 and word.isalpha()
+            out.append(names.setdefault(word, f"v{len(names)}") if letter else word)
+        out.append(";")
+    return " ".join(out)
+
+
+@check(decides=False, version=1, blind="whether text and schema agree: form_test has a judge write the schemas again",
+       sees="by the item's own schemas, the credited argument alone has the form of the passage's")
+async def form_match(example: Example, skill: Any, ask: Ask) -> Verdict:
+    data = example.instruction.data
+    if not data.get("form") or not data.get("forms"):
+        return not_applicable("no schemas")
+    wanted = skeleton(str(data["form"]))
+    alike = [f["role"] for f in data["forms"] if skeleton(str(f["form"])) == wanted]
+    roles = sorted(f["role"] for f in data["forms"])
+    if not example.instruction.goal and roles != sorted(o.role for o in example.instruction.options):
+        return failed("schemas and options are not of the same roles")
+    if alike != [CREDITED]:
+        return failed(f"{', '.join(alike) or 'no option'} has the form {data['form']!r}")
+    return passed(f"only the credited argument has the form {data['form']!r}")
+
+
+@check(decides=True, version=1, sees="the answer copies the sentence that was asked for, and only that one",
+       blind="whether another sentence could be defended too")
+async def sentence_copied(example: Example, skill: Any, ask: Ask) -> Verdict:
+    gold = example.instruction.gold
+    if gold is None or gold.form != "text":
+        return not_applicable("no sentence is recorded")
+    said = _bare(str(example.fields.get("final", "")))
+    right = [_bare(str(gold.value)), *map(_bare, gold.accepts)]
+    if said not in right:
+        known = stands_in(said, example.instruction.material.text)
+        return failed(f"copied {said[:80]!r}" if known else f"not a sentence of the passage: {said[:80]!r}",
+                      hint="" if known else "Copy the sentence from the passage to the letter.")
+    if not any(r in plain(example.answer) for r in right):
+        return failed("the answer does not hold the sentence of its final", hint="Quote the sentence in the answer.")
+    return passed("copied to the letter")
