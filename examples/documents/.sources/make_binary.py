@@ -23,7 +23,7 @@ def blocks(name: str) -> Iterator[tuple[str, str]]:
 
 def make_pdf(path: Path) -> None:
     """The essay on small pages with running heads and page numbers, as books have them."""
-    from reportlab.lib.enums import TA_CENTER, TA_JUSTIFY
+    from reportlab.lib.enums import TA_CENTER, TA_JUSTIFY, TA_LEFT
     from reportlab.lib.pagesizes import A5
     from reportlab.lib.styles import ParagraphStyle
     from reportlab.pdfbase import pdfmetrics
@@ -35,7 +35,8 @@ def make_pdf(path: Path) -> None:
         raise SystemExit("DejaVuSerif.ttf is needed for √, π and Δ: install the package fonts-dejavu-core")
     pdfmetrics.registerFont(TTFont("Serif", str(font)))
     body = ParagraphStyle("body", fontName="Serif", fontSize=9.5, leading=13.5, firstLineIndent=14, alignment=TA_JUSTIFY)
-    title = ParagraphStyle("title", parent=body, fontSize=15, leading=20, firstLineIndent=0, spaceBefore=8, spaceAfter=8, alignment=0)
+    title = ParagraphStyle("title", parent=body, fontSize=15, leading=20, firstLineIndent=0, spaceBefore=8, spaceAfter=8)
+    title.alignment = TA_LEFT
     formula = ParagraphStyle("formula", parent=body, alignment=TA_CENTER, spaceBefore=5, spaceAfter=5, firstLineIndent=0)
 
     def furnish(canvas: Any, document: Any) -> None:

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 # Tokens that chat templates give a meaning. In a document they are data, but a model may obey them, and a student
 # trained on them certainly will.
@@ -14,7 +14,7 @@ CHAT_TOKENS = re.compile(
 # Kept: line end, tab, the joiners U+200C and U+200D (Hindi, Persian and emoji need them). Gone: other controls, zero
 # width and direction marks (text that shows one thing and says another), tag characters, private use, lone surrogates.
 INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\u200b\u200e\u200f\u2060-\u2064\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffc"
+    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u200b\u200e\u200f\u2060-\u2064\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffc"
     "\ue000-\uf8ff\U000e0000-\U000e007f\ud800-\udfff\ufffe\uffff]"
 )
 LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "ft", "ﬆ": "st"})
@@ -33,7 +33,7 @@ GUTENBERG_END = re.compile(
 )
 PRODUCTION_NOTE = re.compile(
     r"(?is)^[#\s]*(?:produced by|transcribed (?:from|by)|transcriber.s note|e-?text prepared by|scanned by"
-    r"|this pdf file is optimized|the camera-quality files|minor typographical corrections|this ebook was produced)"
+    r"|www\.gutenberg\.org|this pdf file is optimized|the camera-quality files|minor typographical corrections|this ebook was produced)"
 )
 TABLE_OF_CONTENTS = re.compile(r"(?m)^.*(?:\. ?){6,}\s*\d*.*$\n?")
 
@@ -41,25 +41,25 @@ TABLE_OF_CONTENTS = re.compile(r"(?m)^.*(?:\. ?){6,}\s*\d*.*$\n?")
 def clean(text: str, *, code: bool = False) -> str:
     """`text` in one form: NFC, `\\n`, no trailing blanks, no control or chat-template characters, damage repaired.
 
-    Code keeps its indentation and its empty lines. Cleaning clean text changes nothing.
+    Code keeps its indentation and its empty lines. Cleaning clean text changes nothing: it is done until nothing
+    changes, because what is removed may have stood inside another thing to remove.
     """
+    while (cleaner := cleaned_once(text, code)) != text:
+        text = cleaner
+    return text
+
+
+def cleaned_once(text: str, code: bool) -> str:
+    """One pass of `clean`; every pass that changes something shortens the text or brings it nearer to one form."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x0b", "\n").replace("\x0c", "\n")
-    text = text.replace("\x85", "\n").replace("\u2028", "\n").replace("\u2029", "\n\n")
-    text = INVISIBLE.sub("", text.replace("\xad", ""))
-    text = unicodedata.normalize("NFC", repaired(text).translate(LIGATURES))
-    text = without_chat_tokens(text)
+    text = text.replace("\u2028", "\n").replace("\u2029", "\n\n")
+    text = INVISIBLE.sub("", repaired(text).replace("\xad", ""))
+    text = CHAT_TOKENS.sub("", unicodedata.normalize("NFC", text.translate(LIGATURES)))
     if not code:
         text = re.sub(r"[\xa0\u2000-\u200a\u202f\u205f\u3000]", " ", text)
     text = re.sub(r"[^\S\n]+$", "", text, flags=re.M)
     text = re.sub(r"\n{4,}", "\n\n\n", text) if code else re.sub(r"\n{3,}", "\n\n", text)
     return text.strip("\n").rstrip() if code else text.strip()
-
-
-def without_chat_tokens(text: str) -> str:
-    """`text` without the tokens of chat templates, those included that removing others would bring about."""
-    while (shorter := CHAT_TOKENS.sub("", text)) != text:
-        text = shorter
-    return text
 
 
 def repaired(text: str) -> str:
@@ -161,7 +161,3 @@ def first_line(text: str, most: int = 120) -> str:
     """The first line that says something, without marks of headings, shortened at a word."""
     line = next((bare for raw in text.splitlines() if re.search(r"\w", bare := raw.strip().strip("#*=_- "))), "")
     return line if len(line) <= most else line[:most].rsplit(" ", 1)[0] + " …"
-
-
-def paragraphs(text: str) -> Iterable[str]:
-    return (part for part in re.split(r"\n\s*\n", text) if part.strip())

@@ -90,7 +90,7 @@ def parse(wish: Wish) -> Iterator[Record]:
 
 
 def megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
+    return f"{size / 1e6:.1f} MB" if size >= 1_000_000 else f"{size / 1e3:.1f} kB"
 
 
 def checked(records: Iterable[Record]) -> Iterator[Record]:

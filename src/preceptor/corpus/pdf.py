@@ -17,7 +17,7 @@ from typing import Any
 from preceptor.corpus.clean import joined_lines, without_page_furniture
 
 MOST_CHARACTERS = 20_000  # on one page; more is a drawing made of text
-OVER_BAR, UNDER_BAR = 0.85, 0.6  # how far from a fraction bar its parts may stand, in character sizes
+OVER_BAR, UNDER_BAR = 0.85, 1.05  # how far from a fraction bar its parts may have their baselines, in character sizes
 
 # TeX's mathematical fonts often carry no map to Unicode, so PDFium reports the slot of the glyph. These are the slots
 # of CMSY and CMEX (Knuth, Computer Modern Typefaces) that come out as letters or digits.
@@ -183,8 +183,10 @@ def folded_fraction(glyphs: list[Glyph], rule: Rule) -> list[Glyph] | None:
     def part(glyph: Glyph) -> int:
         if not rule.spans(glyph):
             return 0
-        over, under = (glyph.base - rule.y) / glyph.size, (rule.y - glyph.top) / glyph.size
-        return 1 if 0 < over < OVER_BAR else -1 if -0.1 < under < UNDER_BAR else 0
+        over = (glyph.base - rule.y) / glyph.size
+        if glyph.top > rule.y + 0.1 * glyph.size:
+            return 1 if 0 < over < OVER_BAR else 0
+        return -1 if -over < UNDER_BAR else 0
 
     start = next((at for at, glyph in enumerate(glyphs) if part(glyph) == 1), None)
     if start is None:

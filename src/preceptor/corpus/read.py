@@ -183,7 +183,7 @@ def documents_of(record: Record, source: str, beside: str, settings: Settings) -
             text=part,
             source=source,
             span=(piece.start, piece.end),
-            kind=record.kind if code or record.kind in ("table", "api") else kind_of(part),
+            kind=record.kind if code or record.form in ("table", "api", "dialogue") else kind_of(part),
             language=settings.language or record.language or (language if code else language_of(part, language)),
             domain=domain,
             licence=licence,
