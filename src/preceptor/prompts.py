@@ -176,17 +176,18 @@ def messages(agent: Agent, slots: Mapping[str, Any], history: Sequence[Message] 
     """
     system = "\n\n".join(part for part in (frame, agent.system and render(agent.system, slots, agent.name)) if part)
     prompt = render(agent.template, slots, agent.name)
-    if agent.prose and agent.fields:
-        prompt += "\n\n" + tail_request(agent)
+    if agent.fields:
+        prompt += "\n\n" + fields_request(agent)
     opening: tuple[Message, ...] = ({"role": "system", "content": system},) if system else ()
     asked: tuple[Message, ...] = ({"role": "user", "content": prompt},) if prompt else ()
     return (*opening, *history, *asked)
 
 
-def tail_request(agent: Agent) -> str:
-    """How a thinking agent is asked to close: prose first, then its fields between tags."""
-    names = ", ".join(f"`{f.name}`" for f in agent.fields)
-    return f"Think in prose first. Then close with one JSON object of {names} between <fields> and </fields>."
+@lru_cache(maxsize=1024)
+def fields_request(agent: Agent) -> str:
+    """The fields in words. Endpoints that enforce a schema do not all show it to the model, and people read no schemas."""
+    template = (Path(__file__).parent / "reply.jinja").read_text(encoding="utf-8")
+    return fill(template, {"agent": agent}).strip()
 
 
 # ── reply fields ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +106,6 @@ def card_of(
     reasoning: str,
 ) -> str:
     """The dataset's README: counts from what is stored, settings, licences, checks and honest limits."""
-    from preceptor import __version__
-
     recipe = store.meta("recipe") or {}
     accepted = [s.node for s in held if s.node.status == "accepted"]
     kinds = _kinds(held)
@@ -117,7 +116,7 @@ def card_of(
     decided = sum(any(v.decides and v.outcome == "pass" for v in e.verdicts) for e in accepted)
     slots = {
         "name": recipe.get("name", "dataset"),
-        "version": __version__,
+        "version": version("preceptor"),
         "rows": len(rows),
         "kinds": kinds,
         "documents": len({e.instruction.material.document.id for e in accepted}),
