@@ -45,7 +45,7 @@ class Kind:
     about: str = ""
     example: str = ""
     suits: tuple[str, ...] = ()
-    """Genres of material it can be asked of; empty: any."""
+    """Genres of material it can be asked of, `identity/table` for tables as they are; empty: any."""
     shape: str = "short"
     checks: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
@@ -147,6 +147,11 @@ class Skill:
 
     def __hash__(self) -> int:
         return hash((self.name, self.fingerprint))
+
+
+def fits(suits: Sequence[str], genre: str, document_kind: str) -> bool:
+    """Whether material of this genre, made from this kind of document, is among `suits`; empty: it is."""
+    return not suits or genre in suits or f"{genre}/{document_kind}" in suits
 
 
 def nearest(name: str, known: Any) -> str:

@@ -24,7 +24,7 @@ from preceptor.factory import Plan, door, opened, work
 from preceptor.flows.row import task_of
 from preceptor.prompts import read_agent
 from preceptor.recipe import recipe_of
-from preceptor.skill import Kind, Skill, load_skill
+from preceptor.skill import Kind, Skill, fits, load_skill
 from preceptor.types import Agent, Ask, Document, Dropped, Example, Produced, Trace, canonical
 
 ROWS_A_KIND = 3
@@ -133,7 +133,7 @@ def transformers(skill: Skill, kind: Kind, document: Document) -> list[str]:
     """The transformers that lead from this document to material that suits the kind."""
     names = [a.name.rsplit("/", 1)[-1] for a in skill.in_step("1_transform") if not a.suits or document.kind in a.suits]
     names += ["identity"] if skill.of("transform", "original") else []
-    return [n for n in names if not kind.suits or n in kind.suits]
+    return [n for n in names if fits(kind.suits, n, document.kind)]
 
 
 def _spread(ways: Sequence[tuple[Document, str]], k: int, place: tuple[Any, ...]) -> list[tuple[Document, str]]:

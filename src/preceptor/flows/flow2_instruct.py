@@ -8,7 +8,7 @@ from preceptor.errors import Declined, StepError
 from preceptor.flows.shapes import instruction_of
 from preceptor.flows.together import together
 from preceptor.flows.verify import fails_before_answering
-from preceptor.skill import Kind, Skill
+from preceptor.skill import Kind, Skill, fits
 from preceptor.types import Ask, Dropped, Instruction, Material
 
 
@@ -34,7 +34,7 @@ def suiting(material: Material, skill: Skill, ask: Ask) -> list[Kind]:
     return [
         kind
         for kind in skill.drawable(ask.roles)
-        if (not kind.suits or material.genre in kind.suits)
+        if fits(kind.suits, material.genre, material.document.kind)
         and (not kind.languages or material.document.language in kind.languages)
     ]
 

@@ -9,7 +9,7 @@ from preceptor.errors import Declined, ReplyError, StepError
 from preceptor.flows.shapes import edited
 from preceptor.flows.together import together
 from preceptor.flows.verify import fails_before_answering
-from preceptor.skill import Goal, Skill
+from preceptor.skill import Goal, Skill, fits
 from preceptor.types import Ask, Dropped, Instruction, Material
 
 
@@ -39,7 +39,7 @@ def suiting(instruction: Instruction, skill: Skill, ask: Ask) -> list[Goal]:
         if (not allowed or goal.name in allowed)
         and (not goal.kinds or instruction.kind in goal.kinds)
         and (not goal.shapes or instruction.shape in goal.shapes)
-        and (not goal.genres or instruction.material.genre in goal.genres)
+        and fits(goal.genres, instruction.material.genre, instruction.material.document.kind)
         and instruction.answerability == "answerable"
         and set(goal.needs) <= ask.roles
     ]

@@ -44,6 +44,12 @@ def default_gguf() -> Path:
     raise MissingExtra(f"the embedded model is not installed; {GET_LOCAL}")
 
 
+COOLED = 0.4
+"""Small models need cooler sampling than the temperatures that packs are written for."""
+SAMPLING: Mapping[str, Any] = {"min_p": 0.05, "repeat_penalty": 1.15, "repeat_last_n": 160}
+"""Without a penalty a model of this size writes one sentence until its reply is full."""
+
+
 class LocalModel:
     """A GGUF file, loaded at first use, answered in threads so that the event loop goes on.
 
@@ -93,7 +99,8 @@ class LocalModel:
         seed = int(fraction("seed", fits.request_digest(request)) * 2**31)
         return {
             **fits.fitted(request, self.fit),
-            "temperature": request.temperature,
+            **SAMPLING,
+            "temperature": request.temperature * COOLED,
             "max_tokens": request.max_tokens,
             "seed": seed,
             "cache_prompt": True,

@@ -1,0 +1,1 @@
+"""Reading comprehension: understand, interpret and reason over a given text."""

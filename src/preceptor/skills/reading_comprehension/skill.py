@@ -1,0 +1,5 @@
+"""What reading comprehension builds by code: questions on tables, answer first."""
+
+from preceptor.skills.reading_comprehension.tables import BUILDERS
+
+__all__ = ["BUILDERS"]
