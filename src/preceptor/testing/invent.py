@@ -18,11 +18,17 @@ from preceptor.prompts import LIST_MOST, TEXT_MOST
 from preceptor.types import Field
 
 COPIED = re.compile(
-    r"letter for letter|to the letter|verbatim|unchanged|as (?:it is )?printed|exactly|copied|copy |lifted|quot(?:ed|e)|unaltered"
-    r"|to the (?:character|last comma)|word for word|cut out|as they stand|in so many words|as (?:spoken|drafted|the page)"
-    r"|taken over|in the words of your text|the words that|as the text (?:words|writes|prints)|first words of|character by character"
+    r"letter for letter|to the letter|verbatim|unchanged|as (?:it is )?printed|exactly|copied|copy |lifted|quot(?:ed|e)"
+    r"|unaltered|to the (?:character|last comma)|word for word|cut out|as they stand|in so many words"
+    r"|as (?:spoken|drafted|the page)|taken over|in the words of your text|the words that"
+    r"|as the text (?:words|writes|prints)|first words of|character by character"
 )
 PLAIN_NUMBER = re.compile(r"(?<![\w.,/:-])\d{1,6}(?:\.\d{1,3})?(?![\w,./:-]|\.\d)")
+LOUD = re.compile(
+    r"\d|\b(?:may|might|could|can|cannot|must|perhaps|possibly|probably|(?:un)?likely|tends?|sometimes|often|usually|some|least|part|partly"
+    r"|appears?|seems?|suggests?|all|every|each|always|never|none|no|nobody|nothing|only|entirely|completely|wholly|solely"
+    r"|impossible|any|certainly)\b", re.I,
+)
 WORDS = ("therefore", "in fact", "on the whole", "at this point", "by contrast", "as before", "in the end", "once more")
 PEOPLE = ("Ada Brandt", "Tomas Ekelund", "Mira Osei", "Leon Varga", "Ines Duarte", "Pavel Novak")
 
@@ -46,6 +52,11 @@ class Source:
     def unique(self) -> list[str]:
         """The sentences that stand in the text exactly once."""
         return [s for s in self.sentences if self.text.count(s) == 1] or self.sentences[:1]
+
+    @cached_property
+    def quiet(self) -> list[str]:
+        """The sentences without figures, hedges and sweeping words: options made of them do not mark the key."""
+        return [s for s in self.sentences if not LOUD.search(s) and len(s) > 30]
 
     @cached_property
     def numbered(self) -> list[tuple[str, float]]:
@@ -186,7 +197,8 @@ def _records(record: Field, wanted: int, source: Source, place: Sequence[Any]) -
 
 def copied(*fields: Field) -> bool:
     """Whether what is asked for is a piece of the text."""
-    return any(COPIED.search(f.about) or f.name in ("quote", "evidence", "first_quote", "second_quote", "shown_in") for f in fields)
+    named = ("quote", "evidence", "first_quote", "second_quote", "shown_in")
+    return any(COPIED.search(f.about) or f.name in named for f in fields)
 
 
 def _text(field: Field, source: Source, place: Sequence[Any]) -> str:
@@ -256,16 +268,20 @@ def _options(made: dict[str, Any], by: Mapping[str, Field], source: Source, plac
     least, most = int(inner["text"].min or 1), int(inner["text"].max or TEXT_MOST)
     size = min(most, max(least + 20, 90))
     texts: list[str] = []
+    ground = source.quiet or source.sentences
     for n in range(count):
-        quote = source.sentences[(int(fraction(*place, "from") * len(source.sentences)) + 3 * n) % len(source.sentences)]
+        quote = ground[(int(fraction(*place, "from") * len(ground)) + 3 * n) % len(ground)]
         said = f"{one(OPENINGS, *place, n)} {_lower(quote)}".rstrip(".")
-        text = sized(clipped(said, size), least, most, source, (*place, n))
-        texts.append(text if text not in texts else clipped(f"{n + 1} times over, {text}", most))
+        text = sized(clipped(said, size), max(least, size - 30), most, source, (*place, n))
+        texts.append(text if text not in texts else clipped(f"{WORDS[n % len(WORDS)]} {text}", most))
     made["options"] = [
         {f.name: (roles[n] if f.name == "role" else texts[n] if f.name == "text" else
                   value_of(f, source, (*place, "option", n, f.name))) for f in of.fields}
         for n in range(count)
     ]
+    for n, entry in enumerate(made["options"]):
+        if "reason" in entry:
+            entry["reason"] = _reason(inner["reason"], n, texts[n])
     for name in ("forms", "stands"):
         if name in made:
             for entry, role in zip(made[name], roles):
@@ -274,11 +290,31 @@ def _options(made: dict[str, Any], by: Mapping[str, Field], source: Source, plac
             for n, entry in enumerate(made[name]):
                 if "form" in entry:
                     entry["form"] = f"All {'ABCDE'[n % 5]} are B; x is {'not ' if n else ''}B; so x is {'' if n else 'not '}A"
+    if "forms" in made and "form" in made:
+        made["form"] = made["forms"][0]["form"]
     if "support" in made:
         for entry, role in zip(made["support"], others):
             entry["role"] = role
     if "stands" in made:
         _stands(made)
+
+
+REASONS = (
+    "Two sentences of the text carry this together, and nothing in it stands against them.",
+    "It reaches further than its ground; half of what it claims is told nowhere.",
+    "Here cause and effect have changed places, which careless readers overlook.",
+    "True enough outside, yet beside what was asked, since another matter is meant.",
+    "A part has been taken for the whole: one example, no rule follows out of it.",
+    "Somebody in the passage might say so, but its author never does.",
+)
+
+
+def _reason(field: Field, n: int, text: str) -> str:
+    """A reason of its own for each option, within the field's bounds."""
+    said = REASONS[n % len(REASONS)]
+    while len(said) < int(field.min or 1):
+        said += " " + text
+    return clipped(said, int(field.max or TEXT_MOST))
 
 
 OPENINGS = ("It is said that", "The text holds that", "One reads that", "It is told that", "The passage says that")
@@ -362,7 +398,8 @@ def _pairs(field: Field, source: Source, place: Sequence[Any]) -> list[dict[str,
     of = field.of
     assert of is not None
     limits = {f.name: int(f.max or TEXT_MOST) for f in of.fields}
-    least, found = max(4, int(field.min or 4)), []
+    least = max(4, int(field.min or 4))
+    found: list[dict[str, Any]] = []
     for sentence in draw(source.sentences, *place, "pairs", k=60):
         pieces = sentence.split()
         left, right = " ".join(pieces[:4]), " ".join(pieces[-5:])
@@ -394,7 +431,7 @@ def _short(by: Mapping[str, Field], source: Source, place: Sequence[Any]) -> dic
     limit = int(by["answer"].max or TEXT_MOST)
     least = int(by["answer"].min or 1)
     for sentence in draw(source.unique, *place, "short", k=40):
-        if least > 40 or by["answer"].name == "answer" and "sentence" in by["answer"].about:
+        if least > 40 or "sentence" in by["answer"].about:
             answer = clipped(sentence, limit)
             break
         if answer := _span(sentence, limit, place):
@@ -423,9 +460,9 @@ def _short(by: Mapping[str, Field], source: Source, place: Sequence[Any]) -> dic
 def _span(sentence: str, limit: int, place: Sequence[Any]) -> str:
     """Two or three words inside the sentence that stand in it once; a name or a number where it has one."""
     marked = names(sentence) + re.findall(r"\b\d[\d,.]*\d\b(?: \w+)?", sentence)
-    fit = [m for m in marked if sentence.count(m) == 1 and len(m) <= limit]
+    fit = [str(m) for m in marked if sentence.count(m) == 1 and len(m) <= limit]
     if fit:
         return one(fit, *place, "span")
     pieces = re.findall(r"[^\W\d_]{4,}(?: [^\W\d_]{4,})?", sentence)
     fit = [p for p in pieces[1:] if sentence.count(p) == 1 and len(p) <= limit]
-    return one(fit, *place, "span") if fit else ""
+    return str(one(fit, *place, "span")) if fit else ""

@@ -5,6 +5,7 @@ What is found is a list of faults, each with the file, what is wrong and the nea
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,20 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from preceptor.checks import all_checks
 from preceptor.checks.base import Check
-from preceptor.errors import PackError
+from preceptor.errors import PackError, StepError
 from preceptor.flows.row import PLAIN_LAYOUT
+from preceptor.flows.shapes import instruction_of
 from preceptor.prompts import fill, render
 from preceptor.recipe import ROLES
 from preceptor.skill import Goal, Kind, Skill, load_skill, nearest
-from preceptor.testing.invent import Source, invented
+from preceptor.testing.invent import Source, invented, question_fields
 from preceptor.types import Agent, Document, Gold, Instruction, Material, Option
 
 OVERRIDDEN = {"1_transform": "transform", "2_instruct": "instruct", "3_refine": "refine", "4_respond": "respond",
               "5_verify": "verify"}
 STYLE_KEYS = {"format": ("name", "final"), "length": ("name", "wording"), "register": ("name",), "system": ("text",),
               "layout": ("name", "template"), "hint": ("text",)}
+FORMS = ("prose", "dialogue", "table", "code", "api", "verse")
 SAMPLE = (
     "The mill at Brede was bought by Anna Lindqvist in 1871 for 4,200 crowns. It had two wheels and ground rye and barley "
     "for nine villages. When the railway came in 1884, fewer farmers brought their grain by cart. Lindqvist sold one of the "
@@ -99,8 +102,10 @@ def _kinds(skill: Skill) -> Iterator[str]:
         yield from _names(kind.checks, {**all_checks(), **skill.checks}, f"{here}: checks: no check")
         yield from _names(kind.goals, [g.name for g in skill.goals], f"{here}: goals: no goal")
         yield from _names(kind.needs, ROLES, f"{here}: needs: no role")
-        yield from _names(kind.suits, genres, f"{here}: suits: nothing makes the genre")
-        if kind.suits and not set(kind.suits) & genres:
+        suits = [genre.partition("/")[0] for genre in kind.suits]
+        yield from _names(suits, genres, f"{here}: suits: nothing makes the genre")
+        yield from _names([g.partition("/")[2] for g in kind.suits if "/" in g], FORMS, f"{here}: suits: no kind of document")
+        if suits and not set(suits) & genres:
             yield f"{here}: cannot be reached: no transformer makes {' or '.join(kind.suits)}"
         if not deciding(kind, skill) and not judges(kind, skill) and "judge" not in kind.needs:
             yield f"{here}: nothing decides it: no deciding check, and no check that asks a judge"
@@ -268,16 +273,16 @@ def samples(agent: Agent, skill: Skill, step: str) -> Iterator[dict[str, Any]]:
         case "2_instruct":
             for kind in [k for k in skill.kinds if (k.agent or k.name) == file]:
                 for material in materials(skill, kind):
-                    made = instruction(kind, material)
-                    extra = {"instruction": made} if kind.name in skill.builders else {}
+                    made = instruction(kind, material, skill)
+                    extra: dict[str, Any] = {"instruction": made} if kind.name in skill.builders else {}
                     for hints, avoid in (("", ()), ("as a nurse would ask", ("An earlier question?",))):
                         yield {**common(), "material": material, "kind": kind, "hints": hints, "avoid": avoid, **extra}
         case "3_refine":
             for goal in [g for g in skill.goals if file in (g.suggester, g.editor)]:
                 for kind in _kinds_of(goal, skill):
-                    made = instruction(kind, next(iter(materials(skill, kind))))
-                    extra = {"suggestion": "a way"} if file == goal.editor else {}
-                    yield {**common(), "material": made.material, "instruction": made, "goal": goal, "kind": kind, **extra}
+                    made = instruction(kind, next(iter(materials(skill, kind))), skill)
+                    way = {"suggestion": "a way"} if file == goal.editor else {}
+                    yield {**common(), "material": made.material, "instruction": made, "goal": goal, "kind": kind, **way}
         case "4_respond":
             for kind in skill.kinds:
                 shown = {**common(), "kind": kind, "task": "the task", "format": FORMAT, "material_text": SAMPLE}
@@ -299,15 +304,20 @@ def _kinds_of(goal: Goal, skill: Skill) -> list[Kind]:
 
 def materials(skill: Skill, kind: Kind) -> Iterator[Material]:
     """Sample material of each genre that suits the kind, its plan filled by rule."""
-    genres = kind.suits or tuple(sorted(genres_of(skill) - {"given"}))
-    for genre in genres:
+    known = sorted(a.name.rpartition("/")[2] for a in skill.in_step("1_transform"))
+    for genre in dict.fromkeys(g.partition("/")[0] for g in kind.suits or (*known, "identity")):
         agent = skill.agents.get(f"1_transform/{genre}")
         plan = dict(invented(agent.fields, Source(SAMPLE), ("sample", genre))) if agent else {}
         yield Material(DOCUMENT, genre, plan.pop("text", "") or SAMPLE, plan, language="en")
 
 
-def instruction(kind: Kind, material: Material) -> Instruction:
-    """A sample instruction of the kind, in its shape."""
+def instruction(kind: Kind, material: Material, skill: Skill) -> Instruction:
+    """A sample instruction of the kind: what its generator's fields make of it, else a plain one in its shape."""
+    agent = skill.agents.get(f"2_instruct/{kind.agent or kind.name}")
+    if agent is not None and kind.name not in skill.builders:
+        with suppress(StepError):
+            fields = question_fields(agent.fields, Source(material.text), ("sample", kind.name), kind.shape, kind.data)
+            return instruction_of(kind, material, fields, agent.name, "sample")
     options = tuple(Option(f"option {letter}", role, "a reason") for letter, role in
                     zip("ABCD", ("too_broad", "credited", "reversed", "too_narrow")))
     choice = kind.shape == "multiple_choice"
