@@ -52,6 +52,14 @@ async def test_a_duplicate_is_a_loud_bug_and_harms_nobody_else(journal: Journal)
     assert stored(journal.folder) == {"k1", "k2", "k3"}
 
 
+async def test_a_value_that_cannot_be_stored_harms_nobody_else(journal: Journal) -> None:
+    puts = [journal.put(Write(META, (key, value))) for key, value in (("k1", "0"), ("k2", "\ud800"), ("k3", [1]), ("k4", ""))]
+    told = await asyncio.gather(*puts, return_exceptions=True)
+    assert [type(t) for t in told] == [type(None), Doubled, Doubled, type(None)]
+    await journal.put(Write(META, ("k5", "0")))
+    assert stored(journal.folder) == {"k1", "k4", "k5"}
+
+
 async def test_a_mark_on_what_is_not_there_is_refused_with_all_that_came_with_it(journal: Journal) -> None:
     with pytest.raises(Doubled):
         await journal.put(Write(META, ("k1", "0")), Write("UPDATE items SET state = 'finished' WHERE id = 'none'"))

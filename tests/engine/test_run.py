@@ -1,6 +1,8 @@
 """The scheduler: one bad item harms no other, waiting ones come back, and nothing disappears silently."""
 
 import asyncio
+import os
+import signal
 from dataclasses import replace
 from typing import Any
 
@@ -195,6 +197,21 @@ async def test_waiting_items_are_polled_where_the_caller_wants_it(journal: Journ
 
     await go(journal, fakes.Fake(batch), work, poll=0.01)
     assert store.law()["items"]["finished"] == 10
+
+
+async def test_a_second_ctrl_c_does_not_wait(journal: Journal, store: Store) -> None:
+    model = fakes.Fake(seconds=60)
+    out = fakes.outside(journal, model, slots=4)
+    running = asyncio.ensure_future(run(fakes.items(10), fakes.produce, fakes.door(out), out))
+    for _ in range(2):
+        await asyncio.sleep(0.05)
+        assert not running.done()
+        os.kill(os.getpid(), signal.SIGINT)
+    ended = await asyncio.wait_for(running, 5)
+    assert ended.interrupted
+    assert (model.most, model.now) == (4, 0)
+    assert ended.cut_off >= 4
+    assert store.law()["items"]["pending"] == 10
 
 
 async def test_items_are_admitted_only_while_few_calls_wait(journal: Journal) -> None:

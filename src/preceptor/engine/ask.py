@@ -21,7 +21,7 @@ from typing import Any
 
 from preceptor import prompts
 from preceptor.engine.arguments import fault, parameters
-from preceptor.engine.journal import Journal, Write, pack, unpack
+from preceptor.engine.journal import Journal, Write, clean, pack, unpack
 from preceptor.engine.money import Price, Purse
 from preceptor.errors import (
     Declined,
@@ -81,7 +81,7 @@ class Outside:
         self.purse = Purse(journal, cap)
         self.air = 0
         """Calls that wait for a slot or for an answer."""
-        self.paid = self.recalled = self.parked = 0
+        self.paid = self.recalled = self.parked = self.given_up = 0
         self.tokens = [0, 0]
         self.closing = False
         self.eased = asyncio.Event()
@@ -118,15 +118,15 @@ class Outside:
         self.closing = True
         if self._tasks and seconds > 0:
             await asyncio.wait(self._tasks, timeout=seconds)
-        late = self.cut_off()
-        await asyncio.gather(*late, return_exceptions=True)
-        return len(late)
+        await asyncio.gather(*self.cut_off(), return_exceptions=True)
+        return self.given_up
 
     def cut_off(self) -> "list[asyncio.Task[Any]]":
         """What is in the air is given up; it is charged at its worst case."""
         late = list(self._tasks)
         for task in late:
             task.cancel()
+        self.given_up += len(late)
         return late
 
     async def pay(self, key: str, item: str, agent: Agent, request: Request, body: str, may_call: bool) -> Read:
@@ -185,7 +185,7 @@ class Outside:
         self.tokens[1] += done.completion_tokens
         used = (done.prompt_tokens, done.completion_tokens, done.reasoning_tokens, done.cached_tokens)
         stored = None if read.outcome == "error" else pack(done)
-        said = (key, item, agent.name, model.name, body, stored, read.outcome, read.note)
+        said = (key, item, agent.name, model.name, body, stored, read.outcome, clean(read.note))
         return Write(_CALL, (*said, *used, cost, start, time(), request.sample, request.attempt, self.journal.epoch))
 
 
@@ -341,7 +341,7 @@ class JournaledAsk:
                 raise ToolError(f"{tool.name}: a result of {len(made)} bytes; at most {RESULT_BYTES}")
             result = made
         except ToolError as told:
-            error = str(told)
+            error = clean(str(told))
         row = (key, self._item, tool.name, tool.version, body, result, error, started, time() - started)
         self._outside.journal.post(Write(_USE, (*row, self._outside.journal.epoch)))
         return result, error

@@ -41,7 +41,13 @@ class Write(NamedTuple):
 
 
 class Doubled(Exception):
-    """A put would have stored something twice, or marked something that was not there: a bug, never a state."""
+    """A put would have stored something twice, marked what was not there, or held what cannot be stored: a bug."""
+
+
+_BUGS = (
+    sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, Doubled, TypeError, ValueError, OverflowError,
+)
+"""What is wrong with one put alone: a duplicate, or a value that SQLite cannot hold."""
 
 
 class _Put(NamedTuple):
@@ -148,13 +154,13 @@ class Journal:
         try:
             self._transaction(group)
             return [None] * len(group)
-        except (sqlite3.IntegrityError, Doubled) as error:
+        except _BUGS as error:
             if len(group) == 1:
                 return [Doubled(f"{error}: {group[0].writes[0].sql[:60]}")]
             return [outcome for put in group for outcome in self._committed([put])]
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             self.broken = _translated(error, self.path)
-        except Exception as error:  # a value that SQLite cannot bind, a lost epoch: nothing more may be written
+        except RunLocked as error:
             self.broken = error
         return [self.broken] * len(group)
 
@@ -234,6 +240,11 @@ def pack(value: Any) -> str:
         import json
 
         return "\n" + json.dumps(value, default=_plain)
+
+
+def clean(text: str) -> str:
+    """`text` without lone surrogates, for columns that are not JSON."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def unpack(text: str) -> Any:

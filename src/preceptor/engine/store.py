@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from preceptor.draws import digest
-from preceptor.engine.journal import Write, reader, unpack
+from preceptor.engine.journal import Write, clean, reader, unpack
 from preceptor.engine.nodes import Lineage, laid_out, to_json
 from preceptor.errors import UserError
 from preceptor.types import Document, Dropped, Example, Produced, Verdict
@@ -77,7 +77,7 @@ def kept(item: Item, produced: Produced) -> list[Write]:
         if row.key == item.document.id:
             continue  # stored when the item was planned
         node = row.node
-        step, reason = (node.step, node.reason) if isinstance(node, Dropped) else ("", "")
+        step, reason = (node.step, clean(node.reason)) if isinstance(node, Dropped) else ("", "")
         status = node.status if isinstance(node, Example) else ""
         values = (of, row.key, row.id, row.type, row.parent, row.before, row.kind, status, step, reason, row.body)
         writes.append(Write(_NODE, values))
@@ -87,12 +87,12 @@ def kept(item: Item, produced: Produced) -> list[Write]:
     reasons = [d.reason for d in produced.dropped]
     state = "finished" if produced.examples else "dropped"
     why = "" if produced.examples else (reasons[0] if reasons else "no step returned anything")
-    return [*writes, Write(_MARK, (state, why, "", 0, time.time(), of))]
+    return [*writes, Write(_MARK, (state, clean(why), "", 0, time.time(), of))]
 
 
 def quarantined(item: str, trace: str, crash: str, crashes: int) -> Write:
     """The item is set aside with the traceback of its bug; `crashes` says how often the same bug has struck."""
-    return Write(_MARK, ("quarantined", trace, crash, crashes, time.time(), item))
+    return Write(_MARK, ("quarantined", clean(trace), crash, crashes, time.time(), item))
 
 
 def made_surplus(rows: Iterable[Stored]) -> list[Write]:
@@ -109,7 +109,9 @@ def rechecked(row: Stored, generation: int, verdicts: Sequence[Verdict], status:
 
 def _said(item: str, example: str, generation: int, verdicts: Sequence[Verdict]) -> list[Write]:
     now, at = time.time(), (item, example, generation)
-    said = [(v.check, v.version, v.outcome, v.evidence, v.hint, v.decides, v.by, now) for v in verdicts]
+    said = [
+        (v.check, v.version, v.outcome, clean(v.evidence), clean(v.hint), v.decides, v.by, now) for v in verdicts
+    ]
     return [Write(_VERDICT, (*at, n, *verdict)) for n, verdict in enumerate(said)]
 
 
