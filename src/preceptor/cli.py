@@ -186,7 +186,7 @@ def export(run: Path, into: Path | None, reasoning: Any, tokenizer: str, actions
 def models(recipe: Path | None, get: str, json_: bool) -> None:
     """Which models answer, whether schema replies and tool calls hold, and how fast. Without RECIPE: the embedded one."""
     from preceptor import factory, show
-    from preceptor.models.local import fetch
+    from preceptor.models.fetch import fetch
 
     if get:
         click.echo(fetch())
@@ -204,7 +204,7 @@ def new(name: str, into: Path) -> None:
     folder = new_skill(name, into)
     click.echo(
         f"{folder}\n\nNext:\n  preceptor check {folder}\n  preceptor try {folder} {folder}/golden/documents/tides.md "
-        f"--model scripted:{folder}/golden/replies.jsonl"
+        f"--model scripted:{folder}/trial.jsonl"
     )
 
 
