@@ -70,7 +70,8 @@ def test_page_heads_and_numbers_go_and_the_text_stays() -> None:
 
 def test_gutenbergs_notices_go_and_the_book_stays() -> None:
     text = (
-        "The Project Gutenberg EBook of Tides\n\n*** START OF THIS PROJECT GUTENBERG EBOOK TIDES ***\n\nProduced by A. Volunteer\n\n"
+        "The Project Gutenberg EBook of Tides\n\n*** START OF THIS PROJECT GUTENBERG EBOOK TIDES ***\n\n"
+        "Produced by A. Volunteer\n\n"
         "CHAPTER I\n\nThe sea came in.\n\nEnd of the Project Gutenberg EBook of Tides\n\nSection 5. Donations"
     )
     assert without_gutenberg(text).split() == ["CHAPTER", "I", "The", "sea", "came", "in."]

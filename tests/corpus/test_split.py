@@ -9,8 +9,8 @@ from preceptor.corpus.split import Size, split
 FORMS = ("md", "txt", "api", "table", "dialogue", "code:python", "code:rust", "code")
 SMALL = Size(least=60, best=120, most=240)
 WORDS = st.sampled_from(
-    ["river", "Dr.", "end.", "# Title", "\n\n", "\n", "def f():", "    return 1", "class A:", "```", "| a | b |", "Ada: yes", "नदी।",
-     "z. B.", "@property", "  ", "“Why?”", "\t", "fn main() {", "}", "CHAPTER IV", "x" * 300]
+    ["river", "Dr.", "end.", "# Title", "\n\n", "\n", "def f():", "    return 1", "class A:", "```", "| a | b |", "Ada: yes",
+     "नदी।",     "z. B.", "@property", "  ", "“Why?”", "\t", "fn main() {", "}", "CHAPTER IV", "x" * 300]
 )  # fmt: skip
 
 
@@ -42,7 +42,9 @@ def sentences(count: int, word: str) -> str:
 
 
 def test_chapters_begin_documents() -> None:
-    text = "\n\n".join(f"## Chapter {name}\n\n{sentences(40, name)}\n\n{sentences(40, name)}" for name in ("One", "Two", "Three"))
+    text = "\n\n".join(
+        f"## Chapter {name}\n\n{sentences(40, name)}\n\n{sentences(40, name)}" for name in ("One", "Two", "Three")
+    )
     pieces = split(text, "md", title="Book")
     starts = [text[p.start : p.start + 14] for p in pieces]
     assert {"## Chapter One", "## Chapter Two"} <= set(starts)
@@ -64,7 +66,9 @@ def test_hindi_sentences_end_with_their_own_sign() -> None:
 
 def test_python_is_cut_before_decorators_and_never_inside_a_function_that_fits() -> None:
     body = "\n".join(f"    total += {n}  # step {n}" for n in range(30))
-    text = "import os\n\n" + "\n\n".join(f"# about {name}\n@cache\ndef {name}(total):\n{body}\n    return total\n" for name in "abcdefghij")
+    text = "import os\n\n" + "\n\n".join(
+        f"# about {name}\n@cache\ndef {name}(total):\n{body}\n    return total\n" for name in "abcdefghij"
+    )
     pieces = split(text, "code:python", Size(500, 1500, 2500))
     assert len(pieces) > 2
     assert all(text[p.start : p.end].startswith(("import", "# about")) for p in pieces)

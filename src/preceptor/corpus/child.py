@@ -180,6 +180,8 @@ def serve(requests: IO[bytes], replies: IO[bytes], seconds: float) -> None:
             say({"unreadable": "took the parser more memory than it may have: split it, or save it as .txt"})
         except RecursionError:
             say({"unreadable": "is nested too deeply to be read: simplify it, or save it as .txt"})
+        except ImportError as error:
+            say({"unreadable": f'needs {error.name}, which is not installed: type  pip install "preceptor[docs]"'})
         except OSError as error:
             say({"unreadable": f"cannot be read ({error.strerror or error}): check the file and its rights"})
         except Exception as error:  # the boundary: what a parser raises is a fact about the file

@@ -33,7 +33,8 @@ GUTENBERG_END = re.compile(
 )
 PRODUCTION_NOTE = re.compile(
     r"(?is)^[#\s]*(?:produced by|transcribed (?:from|by)|transcriber.s note|e-?text prepared by|scanned by"
-    r"|www\.gutenberg\.org|this pdf file is optimized|the camera-quality files|minor typographical corrections|this ebook was produced)"
+    r"|www\.gutenberg\.org|this pdf file is optimized|the camera-quality files|minor typographical corrections"
+    r"|this ebook was produced)"
 )
 TABLE_OF_CONTENTS = re.compile(r"(?m)^.*(?:\. ?){6,}\s*\d*.*$\n?")
 

@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 from preceptor.errors import MissingExtra
@@ -12,6 +12,7 @@ from preceptor.errors import MissingExtra
 SURE = 0.8  # the identifier's own probability; under it, the file's language or `und`
 LEAST_LETTERS = 24  # fewer say nothing about a language
 SCRIPTS = (("hi", "ऀ-ॿ"), ("el", "Ͱ-Ͽ"), ("he", "֐-׿"), ("th", "฀-๿"), ("ko", "가-힯"), ("ta", "஀-௿"), ("bn", "ঀ-৿"))
+WORD = re.compile(r"[\w\u0900-\u0dff]+")  # Indian vowel signs are not in \w, and would cut words
 DOMAIN_LEAST = 4.0  # weighted hits in a thousand words
 SPEAKER = re.compile(
     r"^\s*(?:\*\*)?(?:\[[\d:]+\]\s*)?([^\W\d][\w.’'\- ]{0,28}?(?: \([^)]{1,30}\))?)(?:\*\*)?\s?:(?:\*\*)?\s+\S"
@@ -70,7 +71,7 @@ def named_licence(value: str) -> str:
 
 def language_of(text: str, otherwise: str = "und", sure: float = SURE) -> str:
     """ISO 639-1 of the text; `otherwise` where nothing can be told. Raises MissingExtra without py3langid."""
-    sample = re.sub(r"```[\s\S]*?```|`[^`\n]*`|https?://\S+|[\w.]+@[\w.]+|<[^<>\n]*>", " ", text[:6000])
+    sample = re.sub(r"```[\s\S]*?```|`[^`\n]*`|https?://\S+|[\w.]+@[\w.]+|<[^<>\n]*>", " ", text[:3000])
     sample = sample.replace("_", " ")
     letters = re.sub(r"[^\w\s]|\d", "", sample)
     if len(letters.strip()) < LEAST_LETTERS:
@@ -123,14 +124,27 @@ def words_of_code(text: str, language: str) -> str:
 
 
 @cache
-def domains() -> Mapping[str, re.Pattern[str]]:
-    """For each domain the pattern of its words."""
+def domains() -> Mapping[str, tuple[str, ...]]:
+    """For each domain its words, stems and phrases."""
     table = tomllib.loads(resources.files(__package__).joinpath("domains.toml").read_text("utf-8"))
+    return {name: tuple(entry["words"]) for name, entry in table.items()}
 
-    def stem(word: str) -> str:
-        return re.escape(word) + (r"(?:s|es)?\b" if len(word) < 5 and word.isascii() else "")
 
-    return {name: re.compile(r"(?<!\w)(?:" + "|".join(map(stem, entry["words"])) + ")", re.I) for name, entry in table.items()}
+@cache
+def phrases() -> tuple[re.Pattern[str], Mapping[str, str]]:
+    """The entries of more than one word as a pattern, and the domain of each."""
+    owner = {entry: name for name, entries in domains().items() for entry in entries if " " in entry}
+    return re.compile("|".join(rf"(?<!\w){re.escape(phrase)}\b" for phrase in owner)), owner
+
+
+@lru_cache(maxsize=100_000)
+def spoken_for(word: str) -> tuple[tuple[str, str], ...]:
+    """(domain, stem) for each entry that `word` begins with; short Latin entries must be the word, or its plural."""
+
+    def fits(stem: str) -> bool:
+        return word.startswith(stem) and (len(stem) > 4 or not stem.isascii() or word in (stem, stem + "s", stem + "es"))
+
+    return tuple((name, stem) for name, entries in domains().items() for stem in entries if fits(stem))
 
 
 def domains_of(parts: Sequence[str], otherwise: str = "general") -> list[str]:
@@ -156,13 +170,21 @@ def domain_scores(text: str) -> dict[str, float]:
     A word counts at most four times and repeated hits weigh less, so that one name does not make a domain; a domain
     with fewer than three different words in the text counts nothing.
     """
-    length = max(120, len(text.split()))
-    scores: dict[str, float] = {}
-    for name, pattern in domains().items():
-        hits = Counter(hit.lower() for hit in pattern.findall(text))
-        weight = sum(min(count, 4) ** 0.7 for count in hits.values())
-        scores[name] = weight * 1000 / length if len(hits) > 2 else 0.0
-    return scores
+    text = text.lower()
+    words = Counter(WORD.findall(text))
+    hits: dict[str, Counter[str]] = {name: Counter() for name in domains()}
+    for word, count in words.items():
+        for name, stem in spoken_for(word):
+            hits[name][stem] += count
+    pattern, owner = phrases()
+    for phrase in pattern.findall(text):
+        hits[owner[phrase]][phrase] += 1
+    length = max(120, words.total())
+
+    def share(counts: Counter[str]) -> float:
+        return sum(min(count, 4) ** 0.7 for count in counts.values()) * 1000 / length if len(counts) > 2 else 0.0
+
+    return {name: share(counts) for name, counts in hits.items()}
 
 
 def kind_of(text: str) -> str:

@@ -125,8 +125,10 @@ def front_matter(text: str) -> tuple[str, Mapping[str, Any]]:
     match = re.match(r"\ufeff?---\n(.*?)\n(?:---|\.\.\.)\s*(?:\n|$)", text, re.S)
     if not match:
         return text, {}
-    import yaml
-
+    try:
+        import yaml
+    except ImportError:  # plain `key: value` lines need no library
+        return text[match.end() :], dict(re.findall(r"(?m)^(\w+): *[\"']?(.*?)[\"']?$", match[1]))
     try:
         front = yaml.load(match[1], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, ValueError, RecursionError):

@@ -20,13 +20,14 @@ MOST_CHARACTERS = 20_000  # on one page; more is a drawing made of text
 OVER_BAR, UNDER_BAR = 0.85, 1.05  # how far from a fraction bar its parts may have their baselines, in character sizes
 
 # TeX's mathematical fonts often carry no map to Unicode, so PDFium reports the slot of the glyph. These are the slots
-# of CMSY and CMEX (Knuth, Computer Modern Typefaces) that come out as letters or digits.
+# of CMSY, CMEX and CMMI (Knuth, Computer Modern Typefaces) that come out as letters or digits.
 TEX_SLOTS = {
     "CMSY": {"0": "′", "p": "√", "1": "∞", "2": "∈", "8": "∀", "9": "∃", "r": "∇", "±": "±"},
     "CMEX": {"p": "√", "q": "√", "r": "√", "s": "√", "R": "∫", "Z": "∫", "P": "∑", "X": "∑", "Q": "∏", "Y": "∏"},
 }
-
-
+TEX_SLOTS["CMEX"] |= dict(zip("\x00\x01\x10\x11\x12\x13\x02\x03\x14\x15\x08\x09\x1a\x1b", "()()()[][]{}{}", strict=True))
+TEX_SLOTS["CMMI"] = dict(zip(map(chr, range(0x0B, 0x22)), "αβγδεζηθικλμνξπρστυφχψω", strict=True))
+SLOTTED = frozenset("".join("".join(slots) for slots in TEX_SLOTS.values()))
 CAPTION = re.compile(r"(?:Fig|Figure|Abb)\.? ?\d+\.?", re.I)  # alone it names a drawing that is not there
 CHAPTER_NUMBER = re.compile(r"#+ (?:CHAPTER|PART|BOOK|SECTION) [\dIVXLC]+\.?", re.I)
 PAGE_END = "\f"
@@ -118,9 +119,10 @@ def page_glyphs(page: Any, raw: Any) -> list[Glyph]:
         size = raw.FPDFText_GetFontSize(handle, index) or 1.0
         if char in "\x02\ufffe\xad":
             char = "\xad"
-        elif char in "0pqrs12":
+        elif char in SLOTTED:
             char = unslotted(char, handle, index, raw)
-        base = bottom if char == "√" else y.value
+        # Large signs hang from their origin, so their middle says which line they belong to.
+        base = bottom if char == "√" else (bottom + top) / 2 - size / 4 if char in "()[]{}" else y.value
         glyphs.append(Glyph(char, left, right, base, top, size, space, broke))
         space = broke = False
     return glyphs
@@ -332,7 +334,9 @@ def paragraphs(page: list[Line], body: float, headings: list[float]) -> Iterator
             gap = before.base - line.base
             indented = 0.6 * body < line.left - left < 3 * body
             same = depth and before.size == line.size and gap < 2.2 * line.size
-            if not same and (depth or display or before.size in headings or gap > 1.7 * body or indented or gap < 0):
+            tall = "/" in before.text + line.text and before.right > right - body and abs(line.left - left) < body
+            apart = gap > (2.4 if tall else 1.7) * body or gap < 0  # a fraction pushes the lines of its paragraph apart
+            if not same and (depth or display or before.size in headings or apart or indented):
                 yield ""
             if same:
                 yield " " + line.text

@@ -184,7 +184,9 @@ def documents_of(record: Record, source: str, beside: str, settings: Settings) -
             source=source,
             span=(piece.start, piece.end),
             kind=record.kind if code or record.form in ("table", "api", "dialogue") else kind_of(part),
-            language=settings.language or record.language or (language if code else language_of(part, language)),
+            language=settings.language
+            or record.language
+            or (language if code or len(parts) == 1 else language_of(part, language)),
             domain=domain,
             licence=licence,
             title=piece.title or source,

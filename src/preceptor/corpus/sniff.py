@@ -130,6 +130,8 @@ def decoded(data: bytes, declared: str = "") -> tuple[str, str]:
     except UnicodeDecodeError as error:
         if error.start >= len(data) - 3 and error.reason == "unexpected end of data":
             return data[: error.start].decode(), "ends in the middle of a character (cut off?): look at its end"
+    if (mended := mostly_utf8(data)) is not None:
+        return mended
     for name in (declared, guessed(data), "cp1252"):
         try:
             return data.decode(name), f"was not UTF-8, read as {name}: save it as UTF-8 if letters are wrong"
@@ -138,21 +140,38 @@ def decoded(data: bytes, declared: str = "") -> tuple[str, str]:
     return data.decode("cp1252", "replace"), "was not UTF-8, read as cp1252 with losses: save it as UTF-8"
 
 
+def mostly_utf8(data: bytes) -> tuple[str, str] | None:
+    """The text without its broken bytes, where most of what is not ASCII is good UTF-8; None otherwise."""
+    text = data.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    good = sum(len(run) for run in re.findall(r"[^\x00-\x7f\ufffd]+", text))
+    if good < 4 * broken:
+        return None
+    return text.replace("\ufffd", ""), f"{broken} places are not UTF-8 and were left out: look for damaged letters"
+
+
 def guessed(data: bytes) -> str:
-    """The encoding that charset-normalizer finds; empty where it is not installed or finds none."""
+    """The encoding that charset-normalizer finds among those that are told apart with some certainty, or nothing.
+
+    Western, Baltic and Macintosh pages look alike to it; they fall to cp1252.
+    """
     try:
         from charset_normalizer import from_bytes
     except ImportError:
         return ""
-    best = from_bytes(data[:20_000], cp_exclusion=["utf_7", "cp037", "cp500"]).best()
-    western = best is None or best.encoding in (
-        "cp1250",
-        "cp1252",
-        "latin_1",
-        "iso8859_15",
-        "cp437",
-        "cp850",
-        "cp858",
-        "mac_roman",
-    )
-    return "" if best is None or western else best.encoding
+    told = [
+        "cp1251",
+        "koi8_r",
+        "gb18030",
+        "big5",
+        "cp932",
+        "shift_jis",
+        "euc_jp",
+        "euc_kr",
+        "cp949",
+        "cp1253",
+        "cp1255",
+        "cp1256",
+    ]
+    best = from_bytes(data[:20_000], cp_isolation=told).best()
+    return best.encoding if best is not None and len(data) > 100 else ""
