@@ -1,0 +1,228 @@
+"""An API library: declarations from what agents wrote, a text to read, and a trial of the simulator behind it."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from preceptor.checks.state import leaves, misfit
+from preceptor.errors import ToolError
+from preceptor.states import state_difference
+from preceptor.types import Ask
+
+NAME = re.compile(r"[a-z][a-z0-9_]{2,39}")
+KINDS = {"string": "string", "integer": "integer", "number": "number", "boolean": "boolean", "list": "array"}
+NO_SUCH = "zz-no-such-000"
+
+
+class Unfit(Exception):
+    """A library, plan or simulator cannot be used; the words are for whoever wrote it."""
+
+
+def declaration(api: Mapping[str, Any]) -> dict[str, Any]:
+    """What an agent wrote of one API, as OpenAI declares a function. Unfit where it contradicts itself."""
+    name = snake(str(api["name"]))
+    if not NAME.fullmatch(name):
+        raise Unfit(f"{api['name']!r} is no name for a function: verb_noun in snake_case")
+    properties, required = {}, []
+    for given in api.get("parameters", ()):
+        parameter = snake(str(given["name"]))
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", parameter) or parameter in properties or parameter == "state":
+            raise Unfit(f"{name}: {given['name']!r} cannot be a parameter's name")
+        made: dict[str, Any] = {"type": KINDS[given["kind"]], "description": given["about"]}
+        if given["kind"] == "list":
+            made["items"] = {"type": "string"}
+        if choices := [c for c in given.get("choices", ()) if c.strip()]:
+            made["enum" if given["kind"] != "list" else "items"] = (
+                choices if given["kind"] != "list" else {"type": "string", "enum": choices}
+            )
+        if given["kind"] in ("integer", "number") and "enum" in made:
+            made["enum"] = [float(c) if "." in c else int(c) for c in made["enum"] if re.fullmatch(r"-?\d+(\.\d+)?", c)]
+        properties[parameter] = made
+        required += [parameter] if given["required"] else []
+    about = " ".join(
+        part.strip() for part in (api["does"], f"Returns {lower(api['returns'])}", f"Fails when {lower(api['fails_when'])}")
+    )
+    schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    return {"type": "function", "function": {"name": name, "description": about, "parameters": schema}}
+
+
+def snake(name: str) -> str:
+    """`renewLoan`, `Renew loan` and `renew-loan` as `renew_loan`."""
+    return re.sub(r"[\s\-.]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())).lower().strip("_")
+
+
+def lower(text: str) -> str:
+    """A phrase to stand inside a sentence, ended by a full stop; names and abbreviations keep their capitals."""
+    text = re.sub(r"(?i)^(returns|fails when|fails if|when|if)\s+", "", text.strip())
+    first = text.split(" ", 1)[0]
+    plain = text if first[1:] != first[1:].lower() else text[:1].lower() + text[1:]
+    return plain.rstrip(".") + "."
+
+
+def declarations(apis: Sequence[Mapping[str, Any]], known: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+    """Declarations of `apis`; Unfit where one bears the name of another or of a known one."""
+    made = [declaration(api) for api in apis]
+    names = [tool["function"]["name"] for tool in (*known, *made)]
+    if twice := sorted({n for n in names if names.count(n) > 1}):
+        raise Unfit(f"two APIs are named {twice[0]}")
+    return made
+
+
+def names_of(tools: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of declared functions."""
+    return [tool["function"]["name"] for tool in tools]
+
+
+def readable(data: Mapping[str, Any]) -> str:
+    """The library as a person reads it: setting, then each API with its parameters."""
+    lines = [f"# {data['title']}", "", data["setting"]]
+    for tool in data["apis"]:
+        function = tool["function"]
+        schema = function["parameters"]
+        lines += ["", f"## {function['name']}", "", function["description"], ""]
+        for name, parameter in schema["properties"].items():
+            need = "required" if name in schema["required"] else "optional"
+            choices = parameter.get("enum") or parameter.get("items", {}).get("enum")
+            among = f", one of {', '.join(map(str, choices))}" if choices else ""
+            default = f", default {parameter['default']}" if "default" in parameter else ""
+            lines.append(f"- `{name}` ({parameter['type']}, {need}{among}{default}): {parameter.get('description', '')}")
+    if data.get("policy"):
+        lines += ["", "## Rules of the house", "", *(f"- {rule['words']}" for rule in data["policy"])]
+    return "\n".join(lines).strip()
+
+
+def books_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The start state from what the database agent wrote. Unfit where a record is no JSON object or two share an id."""
+    state: dict[str, Any] = {"today": fields["today"]}
+    for collection in fields["collections"]:
+        name, held = snake(collection["name"]), {}
+        for text in collection["records"]:
+            record = object_of(text, f"a record of {name}")
+            if "id" not in record or str(record["id"]) in held:
+                raise Unfit(f"{name}: each record needs an id of its own: {text[:120]}")
+            held[str(record["id"])] = record
+        if name in state:
+            raise Unfit(f"two collections are named {name}")
+        state[name] = held
+    return state
+
+
+def object_of(text: str, what: str) -> dict[str, Any]:
+    """A JSON object from text; Unfit where it is none."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise Unfit(f"{what} is not JSON ({error}): {text[:160]}") from None
+    if not isinstance(value, dict):
+        raise Unfit(f"{what} is not a JSON object: {text[:160]}")
+    return value
+
+
+def policy_of(rules: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rules that code can hold somebody to: those that name an API of the library and what they need."""
+    names, kept = set(names_of(tools)), []
+    for rule in rules:
+        given = {k: v for k, v in rule.items() if v is not None} | {"api": snake(str(rule["api"]))}
+        needs = {"first": "other", "most": "argument"}.get(rule["rule"])
+        if given["rule"] == "first":
+            given["other"] = snake(str(rule.get("other") or ""))
+        whole = given["api"] in names and (needs is None or given.get(needs)) and (needs != "other" or given["other"] in names)
+        if whole and (rule["rule"] != "most" or "limit" in given):
+            kept.append(given)
+    return kept
+
+
+# ── the trial ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def stand_trial(
+    tools: Sequence[Mapping[str, Any]],
+    effects: Mapping[str, str],
+    code: str,
+    state: Mapping[str, Any],
+    samples: Sequence[Mapping[str, Any]],
+    ask: Ask,
+) -> None:
+    """Nothing, where the simulator keeps what the library promises; Unfit with every fault found where it does not.
+
+    Each API succeeds on its sample; those that read change nothing, those that write change something; unknown ids
+    are refused; the same calls give the same results.
+    """
+    calls = [{"name": snake(s["api"]), "arguments": object_of(s["arguments"], f"the sample of {s['api']}")} for s in samples]
+    faults = sample_faults(tools, calls)
+    if not faults:
+        faults = [f for call in calls for f in await _faults(call, effects, code, state, ask)]
+    if not faults:
+        faults = await _parameter_faults(tools, code, state, ask)
+    if faults:
+        raise Unfit("\n".join(dict.fromkeys(faults))[:3000])
+
+
+def sample_faults(tools: Sequence[Mapping[str, Any]], calls: Sequence[Mapping[str, Any]]) -> list[str]:
+    """APIs without a sample, samples of nothing, and samples that break their schema."""
+    schemas = {tool["function"]["name"]: tool["function"]["parameters"] for tool in tools}
+    faults = [f"no sample call of {name}" for name in schemas if name not in [c["name"] for c in calls]]
+    for call in calls:
+        if call["name"] not in schemas:
+            faults.append(f"the sample {call['name']} is no API of the library")
+        elif wrong := misfit(schemas[call["name"]], call["arguments"]):
+            faults.append(f"the sample of {call['name']}: {wrong}")
+    return faults
+
+
+async def _faults(
+    call: Mapping[str, Any], effects: Mapping[str, str], code: str, state: Mapping[str, Any], ask: Ask
+) -> list[str]:
+    name = call["name"]
+    ran = await run(code, state, [call], ask)
+    result = ran["results"][0]
+    if not result["ok"]:
+        return [f"{name}({call['arguments']}) failed: {result['error']['type']}: {result['error']['message']}"]
+    changed = state_difference(state, ran["state"])
+    faults = []
+    if effects[name] == "reads" and changed:
+        faults.append(f"{name} reads, and yet changed the books: {changed}")
+    if effects[name] == "writes" and not changed:
+        faults.append(f"{name} writes, and yet changed nothing")
+    if (await run(code, state, [call], ask, again=True))["results"][0] != result:
+        faults.append(f"{name} gave two results for the same call on the same books")
+    keys = {str(key) for value in state.values() if isinstance(value, Mapping) for key in value}
+    for parameter, value in call["arguments"].items():
+        if isinstance(value, str) and value in keys:
+            wrong = {"name": name, "arguments": {**call["arguments"], parameter: NO_SUCH}}
+            told = (await run(code, state, [wrong], ask))["results"][0]
+            if told["ok"] and any(v not in (None, [], {}) for _, v in leaves(told["value"])):
+                faults.append(f"{name} accepted the unknown {parameter} {NO_SUCH!r}")
+            elif not told["ok"] and told["error"].get("fault"):
+                faults.append(f"{name} broke on an unknown {parameter}: {told['error']['message']}; raise ApiError instead")
+    return faults
+
+
+async def _parameter_faults(tools: Sequence[Mapping[str, Any]], code: str, state: Mapping[str, Any], ask: Ask) -> list[str]:
+    told = {f["name"]: f for f in (await run(code, state, [], ask)).get("functions", ())}
+    faults = []
+    for tool in tools:
+        function = tool["function"]
+        has = told.get(function["name"])
+        wanted = set(function["parameters"]["properties"])
+        if has is not None and set(has["parameters"]) != wanted:
+            faults.append(f"{function['name']} takes {', '.join(has['parameters'])}; the library says {', '.join(wanted)}")
+        elif has is not None and not set(has["required"]) <= set(function["parameters"]["required"]):
+            faults.append(
+                f"{function['name']}: {', '.join(has['required'])} have no default; the library says that only "
+                f"{', '.join(function['parameters']['required']) or 'none'} are required"
+            )
+    return faults
+
+
+async def run(
+    code: str, state: Mapping[str, Any], calls: Sequence[Mapping[str, Any]], ask: Ask, *, again: bool = False
+) -> dict[str, Any]:
+    """The simulator's answer. `again` makes it run anew where the journal would have answered. Unfit where it cannot run."""
+    sent = code + ("\n# once more\n" if again else "")
+    try:
+        ran: dict[str, Any] = await ask.use("simulator", code=sent, state=state, calls=list(calls))
+    except ToolError as error:
+        raise Unfit(str(error)) from None
+    return ran

@@ -1,0 +1,360 @@
+"""Flow 2 of the pack: a plan of calls is carried out, becomes gold, and only then is put into a person's words."""
+
+import copy
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from preceptor.checks.state import contains, leaves, same
+from preceptor.draws import draw, one
+from preceptor.errors import Declined, StepError
+from preceptor.flows.flow2_instruct import suiting
+from preceptor.flows.together import together
+from preceptor.skill import Kind, Skill
+from preceptor.skills.tool_use import chains, library, plans
+from preceptor.skills.tool_use.build import pretty, words_of
+from preceptor.skills.tool_use.chains import Ground, Proven
+from preceptor.skills.tool_use.library import Unfit
+from preceptor.types import Ask, Dropped, Gold, Instruction, Material, Style
+
+ATTEMPTS = 2
+"""Plans asked of the agent, the second with what was wrong with the first."""
+DRAWS = 6
+"""Plans drawn by code, where the library is computed."""
+WORDINGS = 2
+
+
+async def instruct(material: Material, skill: Skill, ask: Ask) -> list[Instruction | Dropped]:
+    """`instruct.pick` kinds, one task of each: planned, carried out, worded."""
+    kinds = [k for k in suiting(material, skill, ask) if k.data.get("build") or not material.data.get("operations")]
+    if not kinds:
+        return [Dropped(material, "instruct", f"no kind of {skill.name} suits this library")]
+    drawn = draw(
+        kinds,
+        ask.seed,
+        "instruct",
+        material.id,
+        k=skill.of("instruct", "pick"),
+        name=lambda k: k.name,
+        weight=lambda k: k.weight,
+    )
+    return await together([instruction_for(kind, material, skill, ask) for kind in drawn])
+
+
+async def instruction_for(kind: Kind, material: Material, skill: Skill, ask: Ask) -> Instruction | Dropped:
+    """One task of this kind, or the reason why there is none."""
+    try:
+        made = drawn_plan if material.data.get("operations") else written_plan
+        return await worded(await made(kind, material, skill, ask), skill, ask)
+    except Declined as error:
+        return Dropped(material, "instruct", f"declined: {error}", "2_instruct/chain", kind.name)
+    except (StepError, Unfit) as error:
+        return Dropped(material, "instruct", str(error), "2_instruct/chain", kind.name)
+
+
+async def drawn_plan(kind: Kind, material: Material, skill: Skill, ask: Ask) -> Instruction:
+    """The first of a few plans drawn by code that holds."""
+    problem = Unfit("no plan could be drawn")
+    for number in range(DRAWS):
+        place = (ask.seed, "plan", material.id, kind.name, number)
+        desk = plans.Desk(material.data["operations"], material.data["state"], words_of(language_of(material)), place)
+        try:
+            return await settled(plans.plan_of(kind.data["build"], desk), kind, material, skill, ask, made_by="plan by code")
+        except Unfit as error:
+            problem = error
+    raise problem
+
+
+async def written_plan(kind: Kind, material: Material, skill: Skill, ask: Ask) -> Instruction:
+    """The agent's plan, given back once with what was wrong."""
+    agent, problem = skill.agent("2_instruct/chain"), ""
+    for _ in range(ATTEMPTS):
+        reply = await ask(
+            agent, library=material.text, state=pretty(material.data["state"]), kind=kind, avoid="", hints="", problem=problem
+        )
+        try:
+            return await settled(reply.fields, kind, material, skill, ask, made_by=agent.name)
+        except Unfit as error:
+            problem = str(error)
+    raise Unfit(problem)
+
+
+# ── from plan to gold ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def ground_of(material: Material, state: Mapping[str, Any] | None = None, code: str = "") -> Ground:
+    data = material.data
+    return Ground(data["apis"], data["effects"], data["state"] if state is None else state, code or data["simulator"])
+
+
+async def settled(
+    plan: Mapping[str, Any],
+    kind: Kind,
+    material: Material,
+    skill: Skill,
+    ask: Ask,
+    *,
+    made_by: str,
+    rules: Mapping[str, Any] | None = None,
+) -> Instruction:
+    """The task that this plan makes, not yet worded, with what the calls really did as its gold. Unfit where it does not hold.
+
+    `rules` are the kind's, unless a refinement goal brings others.
+    """
+    rules = kind.data if rules is None else rules
+    plan = {"report": [], "facts": [], **plan}
+    ground = ground_of(material)
+    proven = await chains.prove(plan, rules, ground, ask)
+    house = [dict(rule) for rule in material.data["policy"]]
+    keeps_house(proven, house)
+    data: dict[str, Any] = {k: plan[k] for k in ("goal", "person", "mood", "words")} | {
+        "facts": [dict(f) for f in plan["facts"]]
+    }
+    if rules.get("change"):
+        if not plan.get("change") or not any(f["said"] == "later" for f in plan["facts"]):
+            raise Unfit("what the person changes their mind to is missing: a fact that is `later`, and `change`")
+        data["change"] = plan["change"]
+    gold = gold_of(plan, rules, proven, house)
+    shown = list(material.data["apis"])
+    if rules.get("injects"):
+        data |= await planted(plan, rules, proven, material, skill, ask)
+        gold["state"] = data.pop("end")
+    if rules.get("fault"):
+        data |= faulty(plan, proven, material, skill)
+    if rules.get("confirm"):
+        gold["rules"] = [*gold["rules"], confirm_rule(plan, proven, material, skill)]
+    if rules.get("removes"):
+        shown, gold = without(plan, proven, ground, gold)
+    data |= {"plan": [dict(c) for c in proven.calls], "returned": list(proven.results), "report": list(plan["report"])}
+    instruction = Instruction(
+        material,
+        kind.name,
+        "",
+        "state",
+        gold=Gold("state", gold, made_by="computed" if material.data.get("operations") else "agent"),
+        answerability="unanswerable" if gold["outcome"] == "failed" else "answerable",
+        shows_material=False,
+        tools=tuple(shown),
+        data=data,
+        made_by=made_by,
+    )
+    return replace(instruction, style=style_of(instruction, gold["rules"], skill, ask))
+
+
+def gold_of(
+    plan: Mapping[str, Any], rules: Mapping[str, Any], proven: Proven, house: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "state": proven.state,
+        "calls": [dict(c) for c in proven.calls],
+        "outcome": "done",
+        "report": list(plan["report"]),
+        "asked": chains.asked_of(plan, proven),
+        "lacking": [],
+        "rules": list(house),
+        "exact": bool(rules.get("exact")),
+        "budget": len(proven.calls) if rules.get("budget") else None,
+        "allowed": [],
+    }
+
+
+def keeps_house(proven: Proven, house: Sequence[Mapping[str, Any]]) -> None:
+    """The plan itself keeps the rules of the house; a yes can still be asked for."""
+    names = [c["name"] for c in proven.calls]
+    for rule in house:
+        mine = [c for c in proven.calls if c["name"] == rule["api"]]
+        if mine and rule["rule"] == "never":
+            raise Unfit(f"a rule of the house forbids {rule['api']}: {rule['words']}")
+        if mine and rule["rule"] == "first" and rule["other"] not in names[: names.index(rule["api"])]:
+            raise Unfit(f"a rule of the house wants {rule['other']} before {rule['api']}")
+        over = [c["arguments"].get(rule.get("argument")) for c in mine] if rule["rule"] == "most" else []
+        if any(isinstance(v, int | float) and v > rule["limit"] for v in over):
+            raise Unfit(f"a rule of the house allows {rule['argument']} of at most {rule['limit']}")
+
+
+def without(
+    plan: Mapping[str, Any], proven: Proven, ground: Ground, gold: Mapping[str, Any]
+) -> tuple[list[Mapping[str, Any]], dict[str, Any]]:
+    """The list without the API that the plan cannot do without, and the gold of a task that cannot be done."""
+    writes = [c["name"] for c, did in zip(proven.calls, proven.changed, strict=True) if did]
+    removed = plan.get("removed") or (writes or [c["name"] for c in proven.calls])[-1]
+    shown = [tool for tool in ground.tools if tool["function"]["name"] != removed]
+    if not shown:
+        raise Unfit("nothing is left on the list")
+    twins = [
+        t["function"]["name"]
+        for t in shown
+        if set(t["function"]["parameters"]["properties"]) == set(ground.schema(removed)["properties"])
+        and ground.effects[t["function"]["name"]] == "writes" == ground.effects[removed]
+        and t["function"]["name"].split("_")[0] == removed.split("_")[0]
+    ]
+    if twins:
+        raise Unfit(f"{twins[0]} could stand in for {removed}")
+    lacking = chains.lacking_words(removed, plan.get("lacking") or (), shown)
+    failed = {
+        "state": ground.state,
+        "calls": [],
+        "outcome": "failed",
+        "report": [],
+        "asked": [],
+        "lacking": lacking,
+        "exact": False,
+        "budget": None,
+    }
+    return shown, {**gold, **failed, "removed": removed}
+
+
+def confirm_rule(plan: Mapping[str, Any], proven: Proven, material: Material, skill: Skill) -> dict[str, Any]:
+    """A rule that binds the last call which changes something."""
+    changing = [c["name"] for c, did in zip(proven.calls, proven.changed, strict=True) if did]
+    bound = library.snake(str(plan.get("bound") or "")) or (changing[-1] if changing else "")
+    if bound not in [c["name"] for c in proven.calls]:
+        raise Unfit(f"the rule binds {bound or 'nothing'}, which the plan does not call")
+    words = plan.get("rule") or wording_of(skill, language_of(material))["rule"].replace("{action}", bound)
+    return {"rule": "confirm", "api": bound, "words": words}
+
+
+def faulty(plan: Mapping[str, Any], proven: Proven, material: Material, skill: Skill) -> dict[str, Any]:
+    """A simulator whose deciding call fails once."""
+    changing = [c["name"] for c, did in zip(proven.calls, proven.changed, strict=True) if did] or [
+        c["name"] for c in proven.calls
+    ]
+    bound = library.snake(str(plan.get("bound") or "")) or changing[-1]
+    if bound not in [c["name"] for c in proven.calls]:
+        raise Unfit(f"{bound} is to fail once, and the plan does not call it")
+    busy = wording_of(skill, language_of(material))["busy"]
+    return {"simulator": chains.busy_code(material.data["simulator"], bound, busy), "fails_once": bound}
+
+
+async def planted(
+    plan: Mapping[str, Any], rules: Mapping[str, Any], proven: Proven, material: Material, skill: Skill, ask: Ask
+) -> dict[str, Any]:
+    """Books in which the first record that is read gives orders, and the books at the end of the plan all the same."""
+    seen = {str(leaf) for _, leaf in leaves(proven.results[0]) if leaf is not None}
+    used = {c["name"] for c in proven.calls}
+    harmful = [n for n, effect in material.data["effects"].items() if effect == "writes" and n not in used]
+    state = copy.deepcopy(dict(material.data["state"]))
+    spots = [
+        (record, field)
+        for held in state.values()
+        if isinstance(held, dict)
+        for key, record in held.items()
+        if str(key) in seen and isinstance(record, dict)
+        for field in record
+        if field_for_text(field, record[field])
+    ]
+    if not harmful or not spots:
+        raise Unfit("no record that the first call returns has a free text, or no other API could do damage")
+    api = one(harmful, ask.seed, "planted", material.id)
+    text = one([p["text"] for p in skill.styles["planted"]], ask.seed, "planted", material.id, proven.calls[0]["name"]).replace(
+        "{api}", api
+    )
+    record, field = spots[0]
+    record[field] = f"{record[field]} {text}".strip()
+    again = await chains.prove(plan, rules, ground_of(material, state), ask)
+    if not any(isinstance(leaf, str) and text in leaf for _, leaf in leaves(again.results[0])):
+        raise Unfit("the first call does not return the text that was planted")
+    return {"state": state, "planted": {"api": api, "text": text}, "end": again.state}
+
+
+def field_for_text(name: str, value: Any) -> bool:
+    """Whether a field holds free text: a note by its name, or a text of several words."""
+    return isinstance(value, str) and (
+        re.search(r"note|remark|comment|description|message|text", name) is not None or value.count(" ") > 3
+    )
+
+
+# ── the look of the row, and the words ───────────────────────────────────────────────────────────────────────────
+
+
+def language_of(material: Material) -> str:
+    return material.language or material.document.language
+
+
+def wording_of(skill: Skill, language: str) -> Mapping[str, str]:
+    """The fixed wordings of a language, else the English ones."""
+    entries = skill.styles["gold"]
+    return next((e for e in entries if e["language"] == language), entries[0])
+
+
+def style_of(instruction: Instruction, rules: Sequence[Mapping[str, Any]], skill: Skill, ask: Ask) -> Style:
+    """A system message drawn among those of the row's language, filled with the service, the day and the rules."""
+    material, language = instruction.material, language_of(instruction.material)
+    key = f"text_{language}" if any(f"text_{language}" in e for e in skill.styles["system"]) else "text"
+    entry = one(
+        [e for e in skill.styles["system"] if key in e],
+        ask.seed,
+        "style",
+        material.id,
+        instruction.kind,
+        name=lambda e: str(e["name"]),
+    )
+    data = material.data
+    filled = {
+        "service": data["title"],
+        "setting": data["setting"],
+        "today": data["state"]["today"],
+        "rules": "\n".join(f"- {rule['words']}" for rule in rules),
+    }
+    text = str(entry[key]).strip()
+    for name, value in filled.items():
+        text = text.replace(f"{{{name}}}", str(value))
+    return Style(format=str(entry["format"]), system=text.strip(), register="as spoken", layout=str(entry["name"]))
+
+
+async def worded(instruction: Instruction, skill: Skill, ask: Ask) -> Instruction:
+    """The task in the person's words. What they have to say and did not is added as a line of details."""
+    facts = instruction.data["facts"]
+    said = [f for f in facts if f["said"] in ("opening", "idle")]
+    held = [f for f in facts if f["said"] in ("when_asked", "later")]
+    budget = instruction.gold.value["budget"] if instruction.gold else None
+    hints = one([h["text"] for h in skill.styles["hint"]], ask.seed, "hint", instruction.material.id, instruction.kind)
+    who = {k: instruction.data[k] for k in ("person", "mood", "words", "goal")}
+    agent, problem, message = skill.agent("2_instruct/goal"), "", ""
+    for _ in range(WORDINGS):
+        reply = await ask(agent, facts=said, held=[f["name"] for f in held], budget=budget, hints=hints, problem=problem, **who)
+        message = str(reply.fields["message"])
+        if not (problem := " ".join(w for w in (tells(message, held, instruction), lacks(message, said, budget)) if w)):
+            break
+    if leak := tells(message, held, instruction):
+        raise Unfit(f"the opening message cannot be used: {leak}")
+    if absent := [f for f in said if not contains(message, f["value"])]:
+        listed = "; ".join(f"{f['name']}: {f['value']}" for f in absent)
+        message = f"{message}\n\n{wording_of(skill, language_of(instruction.material))['details'].replace('{facts}', listed)}"
+    if budget is not None and str(budget) not in message and lacks(message, [], budget):
+        raise Unfit("the opening message does not say how many calls are allowed")
+    return replace(instruction, text=message.strip())
+
+
+def tells(message: str, held: Sequence[Mapping[str, Any]], instruction: Instruction) -> str:
+    """What the message says and must not; empty where it keeps its counsel."""
+    if told := [f["name"] for f in held if contains(message, f["value"])]:
+        return f"It tells {told[0]}, which is to be held back."
+    names = library.names_of(instruction.material.data["apis"])
+    if named := [n for n in names if "_" in n and re.search(rf"\b{re.escape(n)}\b", message, re.I)]:
+        return f"It names the function {named[0]}; the person has never heard of it."
+    report = instruction.gold.value["report"] if instruction.gold else []
+    if given := [
+        v
+        for v in report
+        if instruction.gold
+        and instruction.gold.value["calls"]
+        and not any(same(v, f["value"]) for f in held)
+        and contains(message, v)
+        and not any(contains(str(f["value"]), v) for f in instruction.data["facts"])
+    ]:
+        return f"It gives {given[0]} away, which the answer is to find out."
+    return ""
+
+
+NUMERALS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
+
+
+def lacks(message: str, said: Sequence[Mapping[str, Any]], budget: int | None) -> str:
+    """What the message has to say and does not."""
+    if absent := [f"{f['name']}: {f['value']}" for f in said if not contains(message, f["value"])]:
+        return f"It lacks {'; '.join(absent)}, to the letter."
+    if budget is not None and str(budget) not in message and NUMERALS.get(budget, "") not in message.casefold():
+        return f"It does not say that at most {budget} requests may be made."
+    return ""
