@@ -79,7 +79,6 @@ def read(
     Raises DocumentError where nothing at all could be read. What is only repeated from `known` is no error.
     """
     known = Known() if known is None else known
-    before = len(known.names)
     documents: list[Document] = []
     lines: list[FileLine] = []
     options = {"licence": licence, "language": language, "text_column": text_column}
@@ -88,7 +87,7 @@ def read(
             documents.append(one)
         else:
             lines.append(one)
-    if not documents and not (before and any(" of " in line.reason and "repeat" in line.reason for line in lines)):
+    if not documents and not any(" documents repeat " in line.reason for line in lines):
         raise DocumentError(nothing(listed(paths), lines))
     return Corpus(tuple(documents), tuple(lines), known)
 
