@@ -95,8 +95,8 @@ async def refusal(example: Example, skill: Any, ask: Ask) -> Verdict:
     return failed(f"refuses: {found!r}", hint="Answer the question.") if found else passed()
 
 
-@check(decides=False, languages=LISTED, version=1, sees="the answer does not speak of itself as a model, nor in stock courtesies",
-       blind="disclaimers in other words")
+@check(decides=False, languages=LISTED, version=1, blind="disclaimers in other words",
+       sees="the answer does not speak of itself as a model, nor in stock courtesies")
 async def disclaimer(example: Example, skill: Any, ask: Ask) -> Verdict:
     if not example.answer:
         return not_applicable("no answer yet")
@@ -110,7 +110,7 @@ ENDS = tuple(".!?…।॥。！？؟:;)]}\"'”’»`*_|>~—")
 LIST_LINE = re.compile(r"^\s*(?:[-*•+>|#]|\d+[.)]|\(?[A-Ja-j][.)])\s*")
 
 
-@check(decides=False, version=1, sees="the answer ends where a sentence, a list, a table or code ends, and every fence is closed",
+@check(decides=False, version=1, sees="the answer ends where a sentence, list, table or code ends, and every fence is closed",
        blind="a cut that falls on a full stop; verse and other text without punctuation")
 async def cut_text(example: Example, skill: Any, ask: Ask) -> Verdict:
     answer = example.answer.rstrip()
