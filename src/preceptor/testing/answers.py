@@ -3,17 +3,19 @@
 This is the oracle's side of the simulation. No check reads it.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
 
 from preceptor.flows.shapes import LETTERS
-from preceptor.testing.invent import shown
+from preceptor.testing.invent import clipped, shown
 from preceptor.types import Instruction
 
-UNTOLD = {"en": "The text does not say.", "de": "Das sagt der Text nicht.", "hi": "पाठ यह नहीं बताता।"}
+UNTOLD = {"en": "The text does not say: that is not stated in it.", "de": "Das ist im Text nicht angegeben; er sagt es nicht.",
+          "hi": "यह पाठ में नहीं बताया गया है।"}
+OPEN_FINAL = {"en": "not in the text", "de": "im Text nicht angegeben", "hi": "पाठ में नहीं बताया गया"}
+FALSE_FINAL = {"en": "false premise:", "de": "falsche Voraussetzung:", "hi": "गलत मान्यता:"}
 
 
 def right_final(instruction: Instruction) -> str:
@@ -36,28 +38,65 @@ def right_final(instruction: Instruction) -> str:
 def _without_gold(instruction: Instruction) -> str:
     if instruction.answerability != "answerable":
         code = instruction.material.language or instruction.material.document.language
-        return UNTOLD.get(code, UNTOLD["en"])
+        if instruction.answerability == "false_premise":
+            truth = str(instruction.data.get("truth") or instruction.material.text[:200])
+            return f"{FALSE_FINAL.get(code, FALSE_FINAL['en'])} {truth}"
+        return OPEN_FINAL.get(code, OPEN_FINAL["en"])
     points = instruction.data.get("points") or ()
     return " ".join(str(p) for p in points) or f"This is what there is to say: {instruction.material.text[:400]}"
 
 
-def right_answer(instruction: Instruction, fields: Mapping[str, Any], form: Mapping[str, str]) -> dict[str, str]:
-    """Answer and final for the answerer's fields: the answer says the bare one, with words of the text around it."""
-    final = right_final(instruction)
+def right_answer(instruction: Instruction, form: Mapping[str, str]) -> dict[str, str]:
+    """Answer and final: the bare result, and the result as the drawn format wants it said."""
     gold = instruction.gold
     if gold is None or gold.form in ("none", "edit", "state"):
-        return {"answer": final, "final": final}
-    said = final
-    if gold.form == "option":
-        option = instruction.options[LETTERS.index(final)]
-        said = f"({final}) {option.text}"
-    elif gold.form == "number" and instruction.data.get("unit"):
-        said = f"{final} {instruction.data['unit']}"
-    elif gold.form in ("set", "order"):
-        said = "\n".join(f"{n}. {v}" for n, v in enumerate(gold.value, 1))
-    elif gold.form == "pairs":
-        said = "\n".join(f"- {left}: {right}" for left, right in gold.value.items())
-    evidence = gold.evidence[0] if gold.evidence and gold.form in ("text", "number", "label") else ""
-    if evidence and not re.search(r"letter|bare|only|exact|json", " ".join(form.values()).lower()):
-        said = f"{said} – as in: “{evidence}”"
-    return {"answer": said, "final": final}
+        final = right_final(instruction)
+        return {"answer": _open(instruction, final), "final": final}
+    final = right_final(instruction)
+    return {"answer": said_as(form.get("name", ""), instruction, final), "final": final}
+
+
+def _open(instruction: Instruction, final: str) -> str:
+    if instruction.answerability == "false_premise":
+        return f"That is not so. {instruction.data.get('truth', '')} ({final})"
+    if instruction.answerability != "answerable":
+        code = instruction.material.language or instruction.material.document.language
+        return UNTOLD.get(code, UNTOLD["en"])
+    return final
+
+
+def said_as(name: str, instruction: Instruction, final: str) -> str:
+    """The answer in the format of that name: bare, json, last (ends with it), first (opens with it), or free."""
+    gold = instruction.gold
+    assert gold is not None
+    evidence = clipped(" ".join(gold.evidence[0].split()), 300) if gold.evidence else ""
+    bare = _bare(instruction, final)
+    how = name.partition("_")[0]
+    if how == "bare":
+        return bare
+    if how == "json":
+        if gold.form in ("set", "order", "pairs"):
+            return final
+        value: Any = final
+        if gold.form == "number":
+            value = float(final) if "." in final else int(final)
+        return orjson.dumps({"evidence": evidence, "label" if gold.form == "label" else "answer": value}).decode()
+    why = f"The text says: “{evidence}”" if evidence else "That is how the text has it, read from beginning to end."
+    if how == "last":
+        return f"{why}\n\nAnswer: {bare}"
+    named = f"({final}) {instruction.options[LETTERS.index(final)].text}" if gold.form == "option" else bare
+    return f"{named}\n\n{why}"
+
+
+def _bare(instruction: Instruction, final: str) -> str:
+    """The result as people write it: lists one entry a line."""
+    gold = instruction.gold
+    assert gold is not None
+    match gold.form:
+        case "set":
+            return "\n".join(str(v) for v in gold.value)
+        case "order":
+            return "\n".join(f"{n}. {v}" for n, v in enumerate(gold.value, 1))
+        case "pairs":
+            return "\n".join(f"{left} – {right}" for left, right in gold.value.items())
+    return final

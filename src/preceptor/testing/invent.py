@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from preceptor.arithmetic import evaluate
+from preceptor.checks.options import phrases
 from preceptor.checks.text import names, sentences
 from preceptor.draws import draw, fraction, one
 from preceptor.errors import Declined
@@ -227,6 +228,9 @@ def question_fields(fields: Sequence[Field], source: Source, place: Sequence[Any
     elif shape == "pairs" and "pairs" in by:
         made["pairs"] = _pairs(by["pairs"], source, place)
     elif shape == "label" and "answer" in by:
+        if "labels" in by:
+            count = max(2, int(by["labels"].min or 2))
+            made["labels"] = list(LABELS[:count])
         labels = by["answer"].choices or tuple(made.get("labels") or data.get("labels", ()))
         made["answer"] = one(labels, *place, "label") if labels else made["answer"]
     elif shape == "set" and "answers" in by:
@@ -235,6 +239,8 @@ def question_fields(fields: Sequence[Field], source: Source, place: Sequence[Any
         made |= _short(by, source, place)
     elif "answer" in by and by["answer"].type in ("number", "integer"):
         made |= _figure(by, source, place)
+    if "answerable" in by:
+        made["answerable"] = False
     if by.get("question") and shape not in ("short", "number"):
         made["question"] = _question(by["question"], made, source, place)
     return made
@@ -266,14 +272,12 @@ def _options(made: dict[str, Any], by: Mapping[str, Field], source: Source, plac
     others = [c for c in inner["role"].choices if c != "credited"] or ["other"]
     roles = ["credited", *(others[n % len(others)] for n in range(count - 1))]
     least, most = int(inner["text"].min or 1), int(inner["text"].max or TEXT_MOST)
-    size = min(most, max(least + 20, 90))
+    size = min(most - 8, max(least + 20, 90))
     texts: list[str] = []
     ground = source.quiet or source.sentences
+    start = int(fraction(*place, "from") * len(ground))
     for n in range(count):
-        quote = ground[(int(fraction(*place, "from") * len(ground)) + 3 * n) % len(ground)]
-        said = f"{one(OPENINGS, *place, n)} {_lower(quote)}".rstrip(".")
-        text = sized(clipped(said, size), max(least, size - 30), most, source, (*place, n))
-        texts.append(text if text not in texts else clipped(f"{WORDS[n % len(WORDS)]} {text}", most))
+        texts.append(_option(ground[(start + 3 * n) % len(ground)], n, size, most, place))
     made["options"] = [
         {f.name: (roles[n] if f.name == "role" else texts[n] if f.name == "text" else
                   value_of(f, source, (*place, "option", n, f.name))) for f in of.fields}
@@ -299,6 +303,25 @@ def _options(made: dict[str, Any], by: Mapping[str, Field], source: Source, plac
         _stands(made)
 
 
+def _option(quote: str, n: int, size: int, most: int, place: Sequence[Any]) -> str:
+    """Some words of the quote, brought to the size that all options have; no figure, hedge or sweeping word in it."""
+    kept = " ".join(w for w in re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", quote) if not LOUD.search(w) and w.lower() not in loud())
+    said = clipped(f"{one(OPENINGS, *place, n)} {_lower(kept)}", size)
+    for turn in range(40):
+        if len(said) >= size - 14:
+            break
+        said += " " + FILLERS[(n + 2 * turn) % len(FILLERS)]
+    return f"{clipped(said, most - 8)} {MARKS[n % len(MARKS)]}"
+
+
+def loud() -> frozenset[str]:
+    """Hedges and sweeping words of all languages that the checks know."""
+    return frozenset(word for lists in phrases("wording").values() for entries in lists.values() for e in entries for word in e.split())
+
+
+MARKS = ("there", "then", "hence", "here", "though", "again", "still", "too")
+FILLERS = ("as told", "by the author", "in these lines", "to the reader", "with reason", "on this page", "of that matter",
+           "at heart")
 REASONS = (
     "Two sentences of the text carry this together, and nothing in it stands against them.",
     "It reaches further than its ground; half of what it claims is told nowhere.",
@@ -317,6 +340,7 @@ def _reason(field: Field, n: int, text: str) -> str:
     return clipped(said, int(field.max or TEXT_MOST))
 
 
+LABELS = ("both of them", "only the first", "only the second", "neither of them", "a third one", "nobody")
 OPENINGS = ("It is said that", "The text holds that", "One reads that", "It is told that", "The passage says that")
 
 
@@ -356,8 +380,20 @@ def _sum(by: Mapping[str, Field], source: Source, place: Sequence[Any]) -> dict[
     question = f"By how much is the figure in “{first}” greater than the one in “{second}”?"
     most = int(by["question"].max or TEXT_MOST)
     question = question if len(question) <= most else "By how much is the greater of the two figures greater?"
+    if "+ 1" in by["formula"].about or "added up" in by["formula"].about:
+        return _count(by, working, source, place)
     return {"working": working, "formula": formula, "answer": answer, "question": question,
             **({"unit": ""} if "unit" in by and not by["unit"].optional else {}), **({"unit": None} if "unit" in by else {})}
+
+
+def _count(by: Mapping[str, Field], working: list[dict[str, Any]], source: Source, place: Sequence[Any]) -> dict[str, Any]:
+    """How many there are: one for each place where one is met."""
+    quotes = list(dict.fromkeys(clipped(q, 190) for q in source.quotes(place, 4, 400)))[:4]
+    if len(quotes) < max(3, int(by["working"].min or 3)):
+        raise Declined("there is too little here to be counted")
+    entries = [{k: (quote if k == "quote" else 1 if k == "value" else "one of them") for k in working[0]} for quote in quotes]
+    return {"working": entries, "formula": " + ".join("1" for _ in entries), "answer": len(entries),
+            "question": "How many of the things that are meant here does the text name, each counted once?"}
 
 
 def _figure(by: Mapping[str, Field], source: Source, place: Sequence[Any]) -> dict[str, Any]:

@@ -170,6 +170,8 @@ def _unused(skill: Skill) -> Iterator[str]:
     used = {kind.agent or kind.name for kind in skill.kinds}
     for name in skill.agents:
         step, _, file = name.partition("/")
+        if not (skill.path / f"{name}.md").is_file():  # of the pack below, whose kinds may have been taken away
+            continue
         if step == "2_instruct" and file not in used and not any(name in t or file == t for t in told):
             yield f"{skill.path}/{name}.md: no kind uses it; {nearest(file, used)}"
 

@@ -19,19 +19,21 @@ from typing import Any
 
 import orjson
 
-from preceptor.draws import digest, fraction, one
+from preceptor.draws import digest, fraction
 from preceptor.errors import Declined, PackError
 from preceptor.factory import Run, plan_of
 from preceptor.flows.respond import respond
+from preceptor.flows.verify import verify
 from preceptor.models.reply import estimated
 from preceptor.models.scripted import prompt_of
 from preceptor.recipe import Recipe
 from preceptor.skill import Skill, built_in, load_skill
 from preceptor.testing.answers import right_answer
 from preceptor.testing.invent import Source, clipped, invented, question_fields
+from preceptor.testing.judging import guessed, judged
 from preceptor.testing.mutators import mutate
 from preceptor.testing.runs import run_with
-from preceptor.types import Agent, Ask, Call, Completion, Document, Instruction, Material, Request, canonical
+from preceptor.types import Agent, Ask, Call, Completion, Document, Example, Instruction, Material, Request, Step, canonical
 
 OPEN: ContextVar[Instruction | None] = ContextVar("instruction", default=None)
 """The oracle: the instruction whose answer is being made, in the task that makes it."""
@@ -74,12 +76,13 @@ class SimulatedTeacher:
             said = self.reply(agent, request)
         except Declined as reason:
             said = {"decline": str(reason)} if agent.fields else f"DECLINE: {reason}"
+        name = self.name if agent.role == "teacher" else f"{self.name}-{agent.role}"
         if isinstance(said, Completion):
-            return replace(said, model=self.name, prompt_tokens=estimated(len(prompt_of(request))))
+            return replace(said, model=name, prompt_tokens=estimated(len(prompt_of(request))))
         content = said if isinstance(said, str) else orjson.dumps(said).decode()
         if agent.prose and agent.fields:
             content = f"So it is, by what stands here.\n\n<fields>{content}</fields>"
-        return Completion(content, model=self.name, prompt_tokens=estimated(len(prompt_of(request))),
+        return Completion(content, model=name, prompt_tokens=estimated(len(prompt_of(request))),
                           completion_tokens=estimated(len(content)), means="json_schema" if request.schema else "")
 
     async def close(self) -> None:
@@ -132,8 +135,9 @@ def ground(request: Request) -> Source:
     slots = request.slots
     if isinstance(slots.get("material"), Material):
         return Source(slots["material"].text)
-    if "material_text" in slots:
-        return Source(slots["material_text"])
+    for name in ("material_text", "passage"):
+        if slots.get(name):
+            return Source(str(slots[name]))
     quoted = blocks(request)
     if "document" in slots and ("document" in quoted or not quoted):
         return Source(slots["document"].text)
@@ -211,7 +215,7 @@ def solved(instruction: Instruction, request: Request) -> dict[str, Any]:
     done = solve(instruction)
     if done is not None:
         return {"answer": done, "final": done}
-    return dict(right_answer(instruction, {}, form))
+    return dict(right_answer(instruction, form))
 
 
 def critiques(teacher: SimulatedTeacher, agent: Agent, request: Request) -> Any:
@@ -220,21 +224,13 @@ def critiques(teacher: SimulatedTeacher, agent: Agent, request: Request) -> Any:
 
 
 def judges(teacher: SimulatedTeacher, agent: Agent, request: Request) -> Any:
-    """A judge that says yes to everything: judged kinds are reached by it, not decided."""
-    fields = invented(agent.fields, ground(request), teacher.place(request))
-    for field in agent.fields:
-        if field.type == "choice" and "yes" in field.choices:
-            fields[field.name] = "yes"
-    return fields
+    """A judge that finds everything as it should be: what it alone decides is reached by the simulation, not decided."""
+    return judged(agent, request, OPEN.get(), ground(request), teacher.place(request))
 
 
 def guesses(teacher: SimulatedTeacher, agent: Agent, request: Request) -> Any:
     """The weak model: it does not know, and says something that fits."""
-    fields = invented(agent.fields, Source("I would not know what to say to that."), teacher.place(request))
-    for field in agent.fields:
-        if field.name in ("final", "answer") and field.type == "text":
-            fields[field.name] = one(("I do not know", "none of them", "perhaps"), *teacher.place(request))
-    return fields if agent.fields else "I do not know."
+    return guessed(agent, OPEN.get(), teacher.place(request)) if agent.fields else "I do not know."
 
 
 HANDLERS: dict[str, Handler] = {
@@ -247,15 +243,18 @@ HANDLERS: dict[str, Handler] = {
 
 
 def open_to(teacher_sees: Skill) -> Skill:
-    """The skill with its respond step watched, so that the teacher knows what it is answering."""
-    step = teacher_sees.override(respond)
+    """The skill with its last two steps watched, so that the teacher knows which row is being answered or judged."""
 
-    async def watched(instruction: Instruction, skill: Skill, ask: Ask) -> list[Any]:
-        with told(instruction):
-            return await step(instruction, skill, ask)
+    def watched(step: Step) -> Step:
+        async def watches(item: Instruction | Example, skill: Skill, ask: Ask) -> list[Any]:
+            with told(item.instruction if isinstance(item, Example) else item):
+                return await step(item, skill, ask)
 
-    watched.__name__ = "respond"
-    return replace(teacher_sees, steps={**teacher_sees.steps, "respond": watched})
+        watches.__name__ = step.__name__
+        return watches
+
+    steps = {step.__name__: watched(teacher_sees.override(step)) for step in (respond, verify)}
+    return replace(teacher_sees, steps={**teacher_sees.steps, **steps})
 
 
 def simulate(recipe: Recipe, into: Path, teacher: SimulatedTeacher | None = None, *, limit: int = 0,
