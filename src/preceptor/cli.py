@@ -121,7 +121,7 @@ def run(recipe: Path, into: str, add: bool, fork: str, limit: int, wait: bool) -
     show.ended(done)
     if done.ended and done.ended.interrupted:
         sys.exit(130)
-    if done.ended and done.ended.waiting_requests:
+    if show.waits(done):
         sys.exit(10)
 
 

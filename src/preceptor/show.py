@@ -39,9 +39,9 @@ def _plain(value: Any) -> Any:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, right: int = 99) -> None:
     """A table; columns from number `right` on are aligned as numbers."""
-    made = Table(
-        title=title or None, title_justify="left", title_style="bold", header_style="bold", box=None, padding=(0, 2, 0, 0)
-    )
+    if title:  # apart: a table's own title is broken at the table's width
+        console.print(Text(title, style="bold"))
+    made = Table(header_style="bold", box=None, padding=(0, 2, 0, 0))
     for number, name in enumerate(columns):
         made.add_column(name, justify="right" if number >= right else "left", overflow="fold")
     for row in rows:
@@ -159,11 +159,16 @@ def ended(run: Any) -> None:
     report(run.report, False)
     if run.ended and run.ended.interrupted:
         console.print("\nStopped. What was finished is kept; the same command goes on.")
-    elif run.ended and run.ended.waiting_requests:
-        console.print(
-            f"\n{run.ended.waiting_requests} replies or reviews are waited for; answer them, then the same command goes on."
-        )
+    elif waits(run):
+        asked, items = run.ended.waiting_requests, run.ended.progress.parked
+        what = f"{asked} replies are" if asked else "Reviews are"
+        console.print(f"\n{what} waited for, by {items} items; answer them, then the same command goes on.")
     console.print(f"\nRun folder: {run.folder}\nNext: preceptor export {run.folder}   ·   preceptor why {run.folder} ID")
+
+
+def waits(run: Any) -> bool:
+    """Whether somebody else's answer is needed before the run can go on: of a batch, or of a reviewer."""
+    return bool(run.ended and (run.ended.waiting_requests or run.ended.progress.parked))
 
 
 def report(found: Mapping[str, Any], json_: bool) -> None:
@@ -276,6 +281,29 @@ def row(example: Example, title: str = "") -> None:
     console.print(
         Panel(Text("\n").join(parts), title=title or f"{example.instruction.kind} · {example.id}", title_align="left")
     )
+
+
+def row_line(number: int, skill: str, example: Example) -> None:
+    """A new row in one line, while a run goes on."""
+    asked = _short(example.instruction.text, 70)
+    aside.print(
+        Text(f"  row {number}: {skill}/{example.instruction.kind}: {asked} → {_short(example.answer, 50)}", style="green")
+    )
+
+
+def plain_row(row: Mapping[str, Any]) -> None:
+    """A recorded row: its messages, and where it is from."""
+    parts = [
+        Text.assemble((f"{m['role']}\n", "bold"), str(m.get("content") or orjson.dumps(m.get("tool_calls")).decode()) + "\n")
+        for m in row["messages"]
+    ]
+    title = f"recorded, strong teacher, not counted · {row['skill']}/{row['kind']}"
+    console.print(Panel(Text("\n").join(parts), title=title, title_align="left", border_style="cyan"))
+
+
+def say(text: str) -> None:
+    """A paragraph."""
+    console.print(Text("\n" + text.strip()))
 
 
 def verdict_line(verdicts: Sequence[Verdict]) -> Text:
