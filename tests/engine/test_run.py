@@ -58,6 +58,13 @@ async def test_new_documents_join_a_finished_run(journal: Journal, store: Store)
     assert (store.law()["items"]["finished"], model.paid.total()) == (6, 42)
 
 
+async def test_one_outside_serves_several_runs(journal: Journal, store: Store) -> None:
+    out = fakes.outside(journal, fakes.Fake())
+    for n in (2, 5):
+        await run(fakes.items(n), fakes.produce, fakes.door(out), out, signals=False)
+        assert store.law()["items"]["finished"] == n
+
+
 async def test_the_order_of_completion_does_not_change_the_dataset(tmp_path: Any) -> None:
     seen = []
     for slots in (1, 5, 32):

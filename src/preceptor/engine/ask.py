@@ -113,6 +113,10 @@ class Outside:
         if not task.cancelled():
             task.exception()  # whoever asked may be gone: the run tells what went wrong, not the garbage collector
 
+    def reopen(self) -> None:
+        """Calls may be sent: a run begins, perhaps after another over the same models."""
+        self.closing, self.parked, self.given_up = False, 0, 0
+
     async def drain(self, seconds: float) -> int:
         """Nothing new is sent; what is in the air has `seconds` to arrive and be stored. Returns what did not."""
         self.closing = True

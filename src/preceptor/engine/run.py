@@ -88,6 +88,7 @@ async def run(
     most `drain` seconds), the second does not. Raises RunError and UserError after everything paid for is stored.
     """
     floor = _Floor(work, door, outside, tell)
+    outside.reopen()
     telling = asyncio.get_running_loop().create_task(floor.telling())
     try:
         with _stopped_by_signals(floor, signals):
