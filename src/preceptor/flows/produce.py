@@ -37,7 +37,7 @@ async def produce(item: Document | Instruction, skill: Skill, ask: Ask, *, pause
     for step in FINISH if isinstance(item, Instruction) else FLOWS + FINISH:
         made = await together([take(entered, skill.override(step), skill, ask) for entered in items])
         if step.__name__ == pause_after:
-            made = [await together([reviewed(thing, ask) for thing in things]) for things in made]
+            made = await together([together([reviewed(thing, ask) for thing in things]) for things in made])
         trace += [Trace(step.__name__, entered, tuple(out)) for entered, out in zip(items, made, strict=True)]
         items = [thing for out in made for thing in out if not isinstance(thing, Dropped)]
         if not items:
