@@ -6,7 +6,6 @@ what stands between quotation marks, or in the task that was given, is not held 
 """
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -195,7 +194,7 @@ async def repetition(example: Example, skill: Any, ask: Ask) -> Verdict:
     if len(words) < 20:
         return not_applicable("too short to loop")
     task = plain(task_of(example))
-    if (loop := _loop(words)) and plain(loop) not in task:
+    if (loop := _loop(words)) and loop not in " ".join(tokens(task)):
         return failed(f"goes round in {loop[:80]!r}", hint="Say it once.")
     pieces = [plain(p) for p in re.split(r"(?<=[.!?।])\s+|\n+", example.answer)]
     for piece in {p for p in pieces if len(p) >= 25}:
@@ -204,8 +203,8 @@ async def repetition(example: Example, skill: Any, ask: Ask) -> Verdict:
     return passed()
 
 
-def _loop(words: Sequence[str]) -> str:
-    """A run of up to `LONGEST_LOOP` words that follows itself often: longer runs need fewer turns."""
+def _loop(words: list[str]) -> str:
+    """A run of up to `LONGEST_LOOP` words that follows itself often, with its turns: longer runs need fewer of them."""
     for size in range(1, LONGEST_LOOP + 1):
         turns = max(3, 12 // size)
         at = 0
@@ -213,7 +212,7 @@ def _loop(words: Sequence[str]) -> str:
             run = words[at : at + size]
             same = all(words[at + k * size : at + (k + 1) * size] == run for k in range(1, turns))
             if same and not all(w.isdigit() for w in run):
-                return " ".join(run)
+                return " ".join(run * turns)
             at += 1
     return ""
 
@@ -317,6 +316,8 @@ async def verbatim_seed(example: Example, skill: Any, ask: Ask) -> Verdict:
     document = instruction.material.document.text
     ours = f"{instruction.text}\n{example.answer}"
     run = shared_run(ours, document, SEED_WORDS + 1)
-    if run and run not in " ".join(tokens(task_of(example))):
+    given = [str(m.get("content") or "") for m in instruction.history]
+    given += [instruction.material.text] if instruction.shows_material else []
+    if run and run not in " ".join(tokens("\n".join(given))):
         return failed(f"copies the document: {run[:120]!r}", hint="Use words of your own.")
     return passed()
