@@ -186,9 +186,9 @@ def misfit(schema: Mapping[str, Any], value: Any, where: str = "arguments") -> s
         return f"{where}: has to be {kind}, is {type(value).__name__}"
     if schema.get("enum") and value not in schema["enum"]:
         return f"{where}: {value!r} is not one of {', '.join(map(str, schema['enum']))}"
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if value < schema.get("minimum", value) or value > schema.get("maximum", value):
-            return f"{where}: {value} is out of bounds"
+    counts = isinstance(value, int | float) and not isinstance(value, bool)
+    if counts and (value < schema.get("minimum", value) or value > schema.get("maximum", value)):
+        return f"{where}: {value} is out of bounds"
     if isinstance(value, str) and (pattern := schema.get("pattern")) and not re.search(pattern, value):
         return f"{where}: {value!r} does not have the form {pattern}"
     if isinstance(value, list):
@@ -291,7 +291,7 @@ async def end_state(example: Example, skill: Any, ask: Ask) -> Verdict:
     if rest:
         return failed(
             "reached, against gold: " + "; ".join(rest)[:600],
-            hint="After these calls the records are not as the user wants them: something is changed that should not be, or not changed that should.",
+            hint="After these calls the records are not as the user wants them: something too much was changed, or too little.",
         )
     return passed("the books are as after the gold calls")
 
@@ -565,9 +565,10 @@ def _confirmed(made: Made, example: Example) -> bool:
     values = [value for _, value in leaves(made.arguments or {}) if not isinstance(value, bool)]
     offset = 1 if example.messages and example.messages[0].get("role") == "system" else 0
     for n, message in enumerate(example.messages[: made.at]):
-        if message.get("role") == "user" and consents.get(n - offset) == "yes" and _says(example.messages[n - 1]):
-            if not values or any(contains(str(example.messages[n - 1]["content"]), value) for value in values):
-                return True
+        if message.get("role") != "user" or consents.get(n - offset) != "yes" or not _says(example.messages[n - 1]):
+            continue
+        if not values or any(contains(str(example.messages[n - 1]["content"]), value) for value in values):
+            return True
     return False
 
 

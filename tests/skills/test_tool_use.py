@@ -1,0 +1,298 @@
+"""Tool use, end to end: libraries that were tried, tasks whose end is proven, conversations that are carried out."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from tool_use_fakes import APIS, BAY, CODE, CODE_DOCUMENT, DRUM, MOVE, PERSON, PLANS, SAMPLES, YardAsk, c, f, sandbox_or_skip
+
+from preceptor.flows.verify import verify
+from preceptor.skill import load_skill
+from preceptor.skills.tool_use.action_format import action_format, from_actions, unmarked
+from preceptor.skills.tool_use.skill import instruct, refine, respond, transform
+from preceptor.types import Call, Document, Dropped, Example, Instruction, Material, Reply
+
+SKILL = load_skill("tool_use")
+SEVEN = [k.name for k in SKILL.kinds if k.origin == "paper"]
+REAL = [k.name for k in SKILL.kinds if k.tier == "real"]
+SEEDS = Path(__file__).parents[2] / "examples" / "documents"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _sandbox() -> None:
+    sandbox_or_skip()
+
+
+async def library_of(ask: YardAsk, document: Document = CODE_DOCUMENT) -> Material:
+    made = await transform(document, SKILL, ask)
+    assert isinstance(made[0], Material), made[0]
+    return made[0]
+
+
+async def task_of(kind: str, ask: YardAsk, document: Document = CODE_DOCUMENT) -> Instruction:
+    made = await instruct(await library_of(ask, document), SKILL.only([kind]), ask)
+    assert isinstance(made[0], Instruction), made[0]
+    ask.task = made[0]
+    return made[0]
+
+
+async def row_of(kind: str, ask: YardAsk, document: Document = CODE_DOCUMENT) -> Example:
+    made = await respond(await task_of(kind, ask, document), SKILL, ask)
+    assert isinstance(made[0], Example), made[0]
+    return (await verify(made[0], SKILL, ask))[0]
+
+
+# ── libraries ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_code_becomes_a_library_with_a_simulator_that_stood_its_trial() -> None:
+    ask = YardAsk()
+    made = await library_of(ask)
+    names = [t["function"]["name"] for t in made.data["apis"]]
+    assert made.genre == "api_library" and names == ["find_drums", "get_drum", "move_drum", "scrap_drum"]
+    assert made.data["effects"]["scrap_drum"] == "writes" and made.data["grown"] in ("retrieval", "hypothesis")
+    assert "## scrap_drum" in made.text and "one of cracked, rusted, spent" in made.text
+
+
+@pytest.mark.parametrize("drawn", ["retrieval", "hypothesis"])
+async def test_a_library_grows_both_ways(drawn: str) -> None:
+    for number in range(12):
+        ask = YardAsk()
+        ask.seed = f"seed {number}"
+        if (await library_of(ask)).data["grown"] == drawn:
+            assert ("search" in ask.used) == (drawn == "retrieval")
+            return
+    pytest.fail(f"no seed drew {drawn}")
+
+
+BROKEN_SIMULATORS = {
+    "reads, and yet changed": CODE.replace('    return dict(_drum(state, drum_id))', '    state["seen"] = drum_id\n    return dict(_drum(state, drum_id))'),
+    "writes, and yet changed nothing": CODE.replace('    drum["scrapped"] = reason\n', ""),
+    "accepted the unknown": CODE.replace("def get_drum(state, drum_id):\n", 'def get_drum(state, drum_id):\n    drum_id = "W-2041"\n'),
+    "broke on an unknown": CODE.replace('        raise ApiError(f"no drum {drum_id}")', "        return 1 / 0"),
+    "may not be imported": "import os\n" + CODE,
+    "takes drum_id, place": CODE.replace("def move_drum(state, drum_id, bay):", "def move_drum(state, drum_id, place=None):\n    bay = place"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("why", BROKEN_SIMULATORS)
+async def test_a_simulator_that_breaks_its_promise_goes_back_with_the_reason(why: str) -> None:
+    told: list[str] = []
+
+    def coder(ask: YardAsk, slots: dict[str, Any], *_: Any) -> dict[str, Any]:
+        told.append(slots["problem"])
+        return {"code": CODE if slots["problem"] else BROKEN_SIMULATORS[why], "samples": SAMPLES}
+
+    await library_of(YardAsk(simulator=coder))
+    assert len(told) == 2 and (why in told[1] or "unknown: bay" in told[1]), told
+
+
+async def test_a_simulator_that_stays_broken_is_dropped_with_the_reason() -> None:
+    made = await transform(CODE_DOCUMENT, SKILL, YardAsk(simulator={"code": "x = 1\n" * 60, "samples": SAMPLES}))
+    assert isinstance(made[0], Dropped) and "in 3 attempts" in made[0].reason
+
+
+# ── tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", REAL)
+async def test_each_kind_ends_in_an_accepted_row(kind: str) -> None:
+    ask = YardAsk()
+    row = await row_of(kind, ask)
+    failures = [(v.check, v.evidence) for v in row.verdicts if v.outcome == "fail"]
+    assert row.status == "accepted" and row.answered_by == "model", failures
+    deciding = [v.check for v in row.verdicts if v.decides and v.outcome == "pass"]
+    assert set(deciding) & set(SKILL.kind(kind).checks), deciding
+
+
+def test_the_seven_kinds_of_the_paper_are_real() -> None:
+    assert len(SEVEN) == 7 and set(SEVEN) <= set(REAL)
+
+
+@pytest.mark.parametrize(
+    ("plan", "reason"),
+    [
+        ({"calls": [c("move_drum", drum_id="W-9999", bay="B2")], "facts": [f("drum", "W-9999"), BAY]}, "no drum W-9999"),
+        ({"calls": [c("move_drum", drum_id="W-2041", bay="A1")], "facts": [DRUM, f("bay", "A1")]}, "changes nothing"),
+        ({"calls": [MOVE], "facts": [DRUM]}, "comes from no fact"),
+        ({"calls": [c("drop_drum", drum_id="W-2041")], "facts": [DRUM]}, "there is no API"),
+        ({"calls": [c("move_drum", drum_id="W-2041")], "facts": [DRUM]}, "bay missing"),
+        ({"calls": [c("get_drum", drum_id="W-2041")], "facts": [DRUM]}, "no answer could be wrong"),
+        ({"calls": [c("get_drum", drum_id="W-2041")], "facts": [DRUM], "report": ["99.5"]}, "no call returns it"),
+        ({"calls": [MOVE, MOVE], "facts": [DRUM, BAY]}, "between 1 and 1"),
+    ],
+)
+async def test_a_plan_that_does_not_hold_is_dropped_with_the_reason(plan: dict[str, Any], reason: str) -> None:
+    planned = {"report": [], "goal": "get the drum out of the way", **plan, **PERSON}
+    ask = YardAsk(chain=planned)
+    made = await instruct(await library_of(ask), SKILL.only(["one_api_all_parameters"]), ask)
+    assert isinstance(made[0], Dropped) and reason in made[0].reason, made[0]
+
+
+async def test_an_opening_that_tells_what_is_held_back_is_not_used() -> None:
+    ask = YardAsk(goal={"message": "Please put W-2041 into B2, will you."})
+    made = await instruct(await library_of(ask), SKILL.only(["one_api_missing_parameter"]), ask)
+    assert isinstance(made[0], Dropped) and "held back" in made[0].reason
+
+
+async def test_facts_that_the_wording_forgot_are_pinned_to_it() -> None:
+    ask = YardAsk(goal={"message": "The lorry is waiting and nobody moves."})
+    task = await task_of("one_api_all_parameters", ask)
+    assert task.text.endswith("Details: the drum: W-2041; the bay: B2")
+
+
+async def test_the_needed_api_is_not_among_those_the_student_sees() -> None:
+    task = await task_of("needed_api_not_in_list", YardAsk())
+    assert "scrap_drum" not in str(task.tools) and task.gold is not None
+    assert task.gold.value["lacking"] == ["scrap"] and task.gold.value["state"] == task.material.data["state"]
+    assert task.answerability == "unanswerable"
+
+
+# ── refinement ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+LONGER = {"goal": "make room in B2 first", "calls": [c("move_drum", drum_id="W-2057", bay="A9"), MOVE], "report": [],
+          "facts": [DRUM, BAY, f("the other drum", "W-2057"), f("where it may go", "A9")]}  # fmt: skip
+
+
+def only_goal(name: str) -> Any:
+    return replace(
+        SKILL,
+        goals=tuple(g for g in SKILL.goals if g.name == name),
+        settings={**SKILL.settings, "refine": {"goals": 1, "rounds": 1, "share": 1.0}},
+    )
+
+
+async def test_a_refined_task_needs_more_calls_than_its_parent_and_is_carried_out_anew() -> None:
+    ask = YardAsk(editor=LONGER)
+    seed = await task_of("one_api_all_parameters", ask)
+    kept, longer = await refine(seed, only_goal("more_steps"), ask)
+    assert kept is seed and isinstance(longer, Instruction) and longer.parent is seed and longer.goal == "more_steps"
+    assert longer.gold is not None and len(longer.gold.value["calls"]) == 2
+    assert longer.gold.value["state"]["drums"]["W-2057"]["bay"] == "A9"
+    shown = next(text for name, text in ask.prompts if name == "suggester")
+    assert "call: move_drum" in shown and "result:" in shown
+    ask.task = longer
+    row = (await respond(longer, SKILL, ask))[0]
+    assert isinstance(row, Example) and (await verify(row, SKILL, ask))[0].status == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("calls", "reason"),
+    [([MOVE], "has to need more"), ([c("get_drum", drum_id="W-2041"), MOVE], "can be left out"),
+     ([c("move_drum", drum_id="W-2041", bay="A9"), MOVE], "can be left out")],
+)  # fmt: skip
+async def test_a_refinement_that_is_longer_only_in_words_is_dropped(calls: list[Any], reason: str) -> None:
+    ask = YardAsk(editor={**LONGER, "calls": calls})
+    _, dropped = await refine(await task_of("one_api_all_parameters", ask), only_goal("more_steps"), ask)
+    assert isinstance(dropped, Dropped) and reason in dropped.reason, dropped
+
+
+@pytest.mark.parametrize(
+    ("goal", "kind", "change"),
+    [
+        ("drop_an_input", "one_api_all_parameters", {"calls": [MOVE], "facts": [DRUM, f("the bay", "B2", "when_asked")]}),
+        (
+            "house_rule",
+            "one_api_all_parameters",
+            {"calls": [MOVE], "facts": [DRUM, BAY], "bound": "move_drum", "rule": "Name the drum, then wait for a yes."},
+        ),
+        ("passing_error", "several_apis_all_parameters", {**PLANS["several_apis_all_parameters"], "bound": "move_drum"}),
+        ("few_calls", "several_apis_all_parameters", PLANS["several_apis_all_parameters"]),
+        ("beside_the_point", "one_api_all_parameters", {"calls": [MOVE], "facts": [DRUM, BAY, f("the lorry", "4417", "idle")]}),
+    ],
+)
+async def test_every_other_goal_makes_a_task_that_can_be_done(goal: str, kind: str, change: dict[str, Any]) -> None:
+    plan = {"goal": "get the drum out of the way of the lorry", "report": [], **change}
+    ask = YardAsk(editor={k: v for k, v in plan.items() if k in ("goal", "calls", "facts", "report", "bound", "rule")})
+    made = await refine(await task_of(kind, ask), only_goal(goal), ask)
+    assert isinstance(made[1], Instruction), made[1]
+    ask.task = made[1]
+    row = (await verify((await respond(made[1], SKILL, ask))[0], SKILL, ask))[0]  # type: ignore[arg-type]
+    assert row.status == "accepted", [(v.check, v.evidence) for v in row.verdicts if v.outcome == "fail"]
+
+
+# ── conversations ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_first_conversation_that_passes_is_the_row_and_the_failed_one_is_kept() -> None:
+    from tool_use_fakes import oracle
+
+    def second_time_right(ask: YardAsk, slots: Any, sample: int, history: Any, tools: Any) -> Reply:
+        return oracle(ask, slots, sample, history, tools) if sample else Reply("STOP It is moved.")
+
+    row = await row_of("one_api_all_parameters", YardAsk(assistant=second_time_right))
+    assert row.status == "accepted" and row.tries == 2 and row.fields["outcome"] == "done"
+    assert [any(v.outcome == "fail" for v in d.verdicts) for d in row.drafts] == [True, False]
+
+
+async def test_a_conversation_that_never_ends_is_bounded_and_rejected() -> None:
+    ask = YardAsk(assistant=Reply("", calls=(Call("get_drum", {"drum_id": "W-2041"}),)))
+    row = await row_of("one_api_all_parameters", ask)
+    assert row.status == "rejected" and row.fields["outcome"] == ""
+    assert len([m for m in row.messages if m["role"] == "assistant"]) == SKILL.of("respond", "rounds")
+
+
+async def test_an_api_that_was_taken_away_cannot_be_called_all_the_same() -> None:
+    def stubborn(ask: YardAsk, slots: Any, sample: int, history: Any, tools: Any) -> Reply:
+        call = Call("scrap_drum", {"drum_id": "W-2041", "reason": "cracked"})
+        return Reply("STOP Scrapped.") if len(history) > 1 else Reply("", calls=(call,))
+
+    row = await row_of("needed_api_not_in_list", YardAsk(assistant=stubborn))
+    failed = {v.check for v in row.verdicts if v.outcome == "fail"}
+    assert row.data["state"] == row.instruction.material.data["state"] and {"calls_valid", "outcome_right"} <= failed
+
+
+@pytest.mark.parametrize("kind", ["one_api_missing_parameter", "error_then_recovery", "needed_api_not_in_list"])
+async def test_the_action_form_loses_nothing(kind: str) -> None:
+    row = await row_of(kind, YardAsk())
+    written = action_format(row)
+    assert all(turn["content"].startswith("## ACTION_TYPE\n") for turn in written if turn["role"] == "assistant")
+    back, outcome = from_actions(written)
+    expected = [json.loads(json.dumps(m)) for m in row.messages if m["role"] != "system"]
+    expected[-1]["content"] = unmarked(expected[-1]["content"])
+    assert outcome == row.fields["outcome"] and back == expected
+
+
+# ── what needs no strong teacher ─────────────────────────────────────────────────────────────────────────────────
+
+
+def seed_document(name: str, kind: str) -> Document:
+    return Document(name, (SEEDS / name).read_text(encoding="utf-8"), name, kind=kind, title="")
+
+
+COMPUTED = [k.name for k in SKILL.kinds if k.data.get("build")]
+DOCUMENTS = [("tool_library_openapi.yaml", "api"), ("reservoir_levels_2023.csv", "table")]
+
+
+@pytest.mark.parametrize(("name", "kind"), DOCUMENTS)
+async def test_an_api_document_and_a_table_become_libraries_by_code(name: str, kind: str) -> None:
+    ask = YardAsk()
+    made = await library_of(ask, seed_document(name, kind))
+    assert ask.asked == ["describe"] and len(made.data["apis"]) >= 4
+    assert {"reads", "writes"} == set(made.data["effects"].values())
+
+
+@pytest.mark.parametrize(("name", "kind"), DOCUMENTS)
+async def test_a_model_that_can_do_nothing_still_yields_rows_marked_as_gold(name: str, kind: str) -> None:
+    """The wording is no use, the assistant is silent: the plan by code carries the row, and the row says so."""
+    accepted = []
+    for task_kind in COMPUTED:
+        ask = YardAsk(assistant=Reply("I am happy to help."), goal={"message": "I am calling about an entry of mine."})
+        made = await instruct(await library_of(ask, seed_document(name, kind)), SKILL.only([task_kind]), ask)
+        if isinstance(made[0], Instruction):
+            row = (await verify((await respond(made[0], SKILL, ask))[0], SKILL, ask))[0]  # type: ignore[arg-type]
+            failures = [(v.check, v.evidence) for v in row.verdicts if v.outcome == "fail"]
+            assert row.status == "accepted", (task_kind, failures if row.answered_by == "gold" else row.instruction.gold)
+            assert row.answered_by == "gold"
+            accepted.append(task_kind)
+    assert set(SEVEN) <= {*accepted}, [k for k in SEVEN if k not in accepted]
+
+
+def test_every_declared_api_has_a_name_of_its_own() -> None:
+    assert len({a["name"] for a in APIS}) == len(APIS)
