@@ -122,7 +122,7 @@ GOOD: dict[str, list[Example]] = {
             "de",
         ),
         row(
-            "Drei hatten bis Freitag bezahlt, und der vierte Mieter bat um eine Woche; die wurde ihm von dem Herrn auch gewährt.",
+            "Drei hatten bis Freitag bezahlt, und der vierte Mieter bat um eine Woche; die wurde ihm von dem Herrn gewährt.",
             data={"target_language": "de"},
         ),
     ],
@@ -218,11 +218,11 @@ BROKEN: dict[str, list[Example]] = {
         row(" ".join([PLAIN] * 3), "de"),
         row(" ".join([PLAIN] * 3), "hi"),
         row(
-            "Drei hatten bis Freitag bezahlt, und der vierte Mieter bat um eine Woche; die wurde ihm von dem Herrn auch gewährt."
+            "Drei hatten bis Freitag bezahlt, und der vierte Mieter bat um eine Woche; die wurde ihm von dem Herrn gewährt."
         ),
         row("तीन किरायेदारों ने शुक्रवार तक भुगतान कर दिया था और चौथे ने एक सप्ताह का समय माँगा जिसे मकान मालिक ने लिखित रूप में दे दिया था।"),
         row(
-            "Trois locataires avaient payé avant vendredi, et le quatrième a demandé une semaine, que le propriétaire lui a accordée."
+            "Trois des locataires ont payé avant la fin du mois, et le quatrième a demandé une semaine, qui lui est accordée."
         ),
         row(" ".join([PLAIN] * 3), data={"target_language": "de"}),
     ],
