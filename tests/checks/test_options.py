@@ -128,6 +128,7 @@ GOOD_ITEMS = {
     "short options": with_options(
         "a closed road", "hungry passengers", "guests who leave", "a good harvest", "inns in the hills"
     ),
+    "none is right any more": item(gold=Gold("none", None), answerability="unanswerable", goal="gone"),
 }
 BROKEN_ITEMS = {
     "two the same": with_options(T[0], T[1], T[1], T[3], T[4]),

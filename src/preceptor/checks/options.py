@@ -199,9 +199,10 @@ def wrong_with_options(instruction: Instruction) -> Iterator[str]:
     texts = [_bare(o.text) for o in options]
     sizes = [len(t) for t in texts]
     roles = [o.role for o in options]
-    if key is None:
+    answerable = instruction.answerability == "answerable"
+    if key is None and answerable:
         yield "the key is none of the options"
-    if any(roles) and not instruction.goal and (roles.count(CREDITED) != 1 or (key and key.role != CREDITED)):
+    if any(roles) and answerable and not instruction.goal and (roles.count(CREDITED) != 1 or (key and key.role != CREDITED)):
         yield "not exactly the keyed option has the role credited"
     if not 3 <= len(options) <= len(LETTERS):
         yield f"{len(options)} options"
