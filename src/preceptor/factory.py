@@ -120,8 +120,22 @@ def plan_of(recipe: Recipe) -> Plan:
             skill = replace(skill, kinds=tuple(k for k in skill.kinds if k is not skill.kind(name)))
         if choice.transformers:
             skill = _with_transformers(skill, choice.transformers)
+        for route in choice.routes:  # a word that does not exist is said now, not when its document comes up
+            skill.only(route.kinds)
+            _with_transformers(skill, route.transformers)
         skills[skill.name] = with_given(skill) if recipe.start == "respond" else skill
     return Plan(recipe, skills)
+
+
+def routed(plan: Plan, item: Item) -> Skill:
+    """The item's skill, narrowed by the first route of the recipe that fits its document."""
+    skill = plan.skills[item.skill]
+    choice = next((c for name, c in plan.recipe.skills.items() if Path(name).name == item.skill), None)
+    for route in choice.routes if choice else ():
+        if any(fnmatch.fnmatch(item.document.source, glob) for glob in route.documents):
+            skill = skill.only(route.kinds) if route.kinds else skill
+            return _with_transformers(skill, route.transformers) if route.transformers else skill
+    return skill
 
 
 def _with_transformers(skill: Skill, names: Sequence[str]) -> Skill:
@@ -294,7 +308,7 @@ def door(outside: Outside, plan: Plan, examples: Sequence[str]) -> engine.Door:
         skill = plan.skills[item.skill]
         frame, slots = frame_of(item.document, plan.recipe, skill, examples)
         seed = f"{plan.recipe.seed}/{item.skill}/{item.pass_number}"
-        return JournaledAsk(outside, item.id, seed=seed, slots=slots, frame=frame)
+        return JournaledAsk(outside, item.id, seed=seed, slots=slots, frame=frame, tools=(*declared(skill), Review.name))
 
     return of
 
@@ -303,17 +317,22 @@ def work(plan: Plan) -> engine.Work:
     """What is done with an item: the three flows, respond and verify; or only the last two of an instruction."""
 
     async def done(item: Item, ask: Ask) -> Produced:
-        skill = plan.skills[item.skill]
+        skill = routed(plan, item)
         start: Any = given(item.document, skill, ask.seed) if item.document.kind == "instruction" else item.document
         return await produce(start, skill, ask, pause_after=plan.recipe.pause_after)
 
     return done
 
 
+def declared(skill: Skill) -> list[str]:
+    """The tools that a skill's agents and its skill.toml name: all that its steps and checks may use."""
+    named = {name for agent in skill.agents.values() for name in agent.tools}
+    return sorted(named | set(skill.of("respond", "tools")))
+
+
 def tools_of(plan: Plan, folder: Path, documents: Sequence[Document], sandbox: Sandbox) -> list[Tool]:
     """Everything that agents and checks of these skills may use, and nothing else."""
-    named = {name for agent in _all_agents(plan) for name in agent.tools}
-    named |= {name for skill in plan.skills.values() for name in skill.of("respond", "tools")}
+    named = {name for skill in plan.skills.values() for name in declared(skill)}
     search = plan.recipe.search
     address = tools.Address(search.url, search.hosts, search.results) if search else None
     wanted = [name for name in tools.TOOLS if name in named and (name != "search" or documents or address)]
