@@ -390,11 +390,10 @@ async def changes_applied(example: Example, skill: Any, ask: Ask) -> Verdict:
     steps, given, answer = example.instruction.data.get("steps", ()), source(example), edited(example)
     if not steps:
         return not_applicable("the task lists no changes")
-    words = Counter(given.split())
     for step in steps:
         if why := _not_done(step, given, answer):
             return failed(why, hint="One of the listed changes was not made, or not as it says.")
-        words = _words_after(step, given, words)
+    words = _words_after(steps, given)
     if (lost := words - Counter(answer.split())) or (lost := Counter(answer.split()) - words):
         return failed(f"beside the list, changed: {', '.join(lost)}", hint="Something not on the list was changed.")
     return passed(f"{len(steps)} changes made")
@@ -417,18 +416,19 @@ def _not_done(step: Mapping[str, Any], given: str, answer: str) -> str:
     return f"unknown change {step['do']!r}"
 
 
-def _words_after(step: Mapping[str, Any], given: str, words: Counter[str]) -> Counter[str]:
-    made = Counter(words)
-    if step["do"] == "delete":
-        return made - Counter(step["sentence"].split())
-    if step["do"] in ("append", "insert"):
-        return made + Counter(step["sentence"].split())
-    if step["do"] == "replace":
-        for token, times in list(made.items()):
-            if at := occurrences(token, step["old"]):
-                del made[token]
-                made[token[: at[0]] + step["new"] + token[at[0] + len(step["old"]) :]] += times
-    return made
+def _words_after(steps: Sequence[Mapping[str, Any]], given: str) -> Counter[str]:
+    """What the words of the text must be after the steps, wherever they stand."""
+    pieces, here = [], 0
+    for start, end, new in spans_of(given, [{"old": s["old"], "new": s["new"]} for s in steps if s["do"] == "replace"]):
+        pieces += [given[here:start], new]
+        here = end
+    words = Counter("".join([*pieces, given[here:]]).split())
+    for step in steps:
+        if step["do"] == "delete":
+            words -= Counter(step["sentence"].split())
+        elif step["do"] in ("append", "insert"):
+            words += Counter(step["sentence"].split())
+    return words
 
 
 @check(decides=True, sees="no editor's note is left, and each noted place reads as its note says",

@@ -180,7 +180,7 @@ async def vocabulary_rule(example: Example, skill: Any, ask: Ask) -> Verdict:
     rule, answer = example.instruction.data.get("vocabulary"), edited(example)
     if not rule:
         return not_applicable("the task has no rule of vocabulary")
-    odd = _against(rule, answer, {str(w).casefold() for k in rule.get("except", ()) for w in words(str(k))})
+    odd = against(rule, answer, {str(w).casefold() for k in rule.get("except", ()) for w in words(str(k))})
     if not words(answer) or len(words(answer)) < int(rule.get("least", 20)):
         return failed(f"{len(words(answer))} words are too few to be the text", hint="The text is too short.")
     if odd:
@@ -188,7 +188,8 @@ async def vocabulary_rule(example: Example, skill: Any, ask: Ask) -> Verdict:
     return passed(f"{rule['name']} holds of {len(words(answer))} words")
 
 
-def _against(rule: Mapping[str, Any], text: str, free: set[str]) -> list[str]:
+def against(rule: Mapping[str, Any], text: str, free: set[str]) -> list[str]:
+    """The words of a text that break a rule of vocabulary; `free` are exempt, case folded."""
     said = [w for w in words(text) if w.casefold() not in free]
     match rule["name"]:
         case "without_letter":
@@ -359,7 +360,10 @@ async def contents_right(example: Example, skill: Any, ask: Ask) -> Verdict:
 
 
 def records(text: str) -> list[dict[str, str]]:
-    """The rows of the first table in a text: Markdown, or CSV with a header; empty where there is none."""
+    """The rows of the first table in a text: Markdown, or CSV with a header; empty where there is none.
+
+    Prose with commas is no CSV: that has no blank lines, one line a row, and short headings.
+    """
     lines = text.split("\n")
     for i, line in enumerate(lines[:-2]):
         if "|" in line and re.fullmatch(r"[\s|:-]*-[\s|:-]*", lines[i + 1]):
@@ -370,7 +374,8 @@ def records(text: str) -> list[dict[str, str]]:
                 rows.append(_cells(row))
             return _rows(header, rows)
     rows = [row for row in csv.reader(io.StringIO(text.strip())) if row]
-    return _rows(rows[0], rows[1:]) if len(rows) > 2 and len(rows[0]) > 1 else []
+    plain = rows and len(rows) == text.strip().count("\n") + 1 and max(map(len, rows[0])) <= 40
+    return _rows(rows[0], rows[1:]) if plain and len(rows) > 2 and len(rows[0]) > 1 else []
 
 
 def _cells(line: str) -> list[str]:

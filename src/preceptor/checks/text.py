@@ -165,6 +165,11 @@ def numbers(text: str) -> list[str]:
     return found
 
 
+def _digits(number: str) -> str:
+    """A number's digits alone, in Western figures: what a change of language leaves of it."""
+    return "".join(str(unicodedata.digit(c)) for c in number if c.isdigit())
+
+
 def names(text: str, language: str = "en") -> list[str]:
     """Names that the text itself proves: runs of capitalised words that stand inside a sentence. In order, once each.
 
@@ -294,7 +299,7 @@ def missing_from(needed: Sequence[str], text: str) -> list[str]:
 @check(decides=False, sees="every number of the text is still there, as often as before",
        blind="a number attached to the wrong thing; a number now written as a word")
 async def keeps_numbers(example: Example, skill: Any, ask: Ask) -> Verdict:
-    had, has = Counter(numbers(source(example))), Counter(numbers(edited(example)))
+    had, has = Counter(map(_digits, numbers(source(example)))), Counter(map(_digits, numbers(edited(example))))
     lost = had - has
     if not had:
         return not_applicable("the text has no number")

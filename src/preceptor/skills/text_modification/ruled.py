@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from typing import Any
 
-from preceptor.checks.form import FIRST
+from preceptor.checks.form import FIRST, against
 from preceptor.checks.text import names, numbers, sentences, words
 from preceptor.draws import draw, one
 from preceptor.skills.text_modification.building import (
@@ -41,6 +41,7 @@ def vocabulary_limits(material: Material, kind: KindLike, seed: str) -> Instruct
         {"name": "sentence_initials", "letters": "".join(sorted(draw("abehimnostuw", *drawn, "initials", k=6)))},
     ]
     rules += [{"name": "without_letter", "letter": one(letters, *drawn, "letter")}] if letters else []
+    rules = [r for r in rules if against(r, text, {w.casefold() for k in facts(text, language, *drawn) for w in words(k)})]
     rule = one(rules, *drawn, "rule", name=lambda r: str(r["name"]))
     keep = [k for k in facts(text, language, *drawn) if rule["name"] != "without_words" or k.casefold() not in common]
     free = keep if rule["name"] in ("short_words", "without_letter") else []

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from preceptor.checks.base import Check, check, failed, not_applicable, passed
+from preceptor.checks.base import Check, check
 from preceptor.checks.form import violations
-from preceptor.checks.text import edited, settled, unsaid
+from preceptor.checks.judged import judge
+from preceptor.checks.text import settled, unsaid
 from preceptor.draws import draw, fraction
 from preceptor.errors import Declined, StepError
 from preceptor.skills.text_modification import composing, faults, named, ruled, shaped
@@ -184,18 +185,11 @@ async def worded(
 def judged(rubric: str, sees: str, blind: str) -> Check:
     """A check that asks the judge in `5_verify/RUBRIC.md`: a quotation from the answer, a reason, yes or no."""
 
-    async def judge(example: Example, skill: Any, ask: Ask) -> Verdict:
-        answer = edited(example)
-        if not answer:
-            return not_applicable("no text to judge")
-        reply = await ask(skill.agent(f"5_verify/{rubric}"), original=example.instruction.material.text, answer=answer,
-                          request=example.instruction.text)
-        said = reply.fields
-        evidence = f"“{said['quote']}” {said['reason']}"
-        verdict = passed(evidence) if said["verdict"] == "yes" else failed(evidence, hint=str(said["reason"]))
-        return replace(verdict, by=reply.model or "judge")
+    async def judged_edit(example: Example, skill: Any, ask: Ask) -> Verdict:
+        return await judge(example, skill, ask, f"5_verify/{rubric}", original=example.instruction.material.text,
+                           request=example.instruction.text)
 
-    return check(decides=False, sees=sees, blind=blind, needs=("judge",), name=rubric)(judge)
+    return check(decides=False, sees=sees, blind=blind, needs=("judge",), name=rubric)(judged_edit)
 
 
 RUBRICS = {

@@ -1,0 +1,237 @@
+"""Every builder over texts of many kinds: its gold passes every check of its kind, and a spoiled gold is found out."""
+
+import itertools
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from preceptor import prompts
+from preceptor.checks import find
+from preceptor.checks.text import settled, unsaid
+from preceptor.skill import load_skill
+from preceptor.skills.text_modification import composing
+from preceptor.skills.text_modification.skill import PLAIN, RUBRICS, complete, settle, suits
+from preceptor.types import Document, Dropped, Example, Gold, Instruction, Material, Reply
+from skills.text_modification_texts import DEFECTS, TEXTS
+
+SKILL = load_skill("text_modification")
+SEEDS = ("a", "b", "c", "d", "e", "f")
+COMPUTED = [k.name for k in SKILL.kinds if k.tier == "real" and k.gold == "computed"]
+
+
+class NoAsk:
+    """An ask that nothing here may use: code decides alone."""
+
+    seed = "s"
+    roles = frozenset({"teacher"})
+
+    async def __call__(self, agent: Any, /, **_: Any) -> Any:
+        raise AssertionError("a code check asked a model")
+
+    async def use(self, tool: str, /, **_: Any) -> Any:
+        raise AssertionError("a code check used a tool")
+
+
+def material(name: str) -> Material:
+    text, language = TEXTS[name]
+    document = Document(name, text, f"{name}.txt", language=language, kind="table" if name == "table" else "prose")
+    if name == "draft":
+        return Material(document, "rough_draft", text, {"defects": DEFECTS}, language=language)
+    return Material(document, "identity", text, language=language)
+
+
+def made_of(kind: str) -> list[Instruction]:
+    """What the builder makes of every text in its languages, with several seeds."""
+    languages = SKILL.kind(kind).languages
+    found = [SKILL.builders[kind](material(name), SKILL.kind(kind), seed) for name in TEXTS for seed in SEEDS
+             if not languages or TEXTS[name][1] in languages]
+    return list({m.id: m for m in found if isinstance(m, Instruction)}.values())
+
+
+def answered(instruction: Instruction, text: str) -> Example:
+    return Example(instruction, text, (), {"final": text})
+
+
+async def failing(instruction: Instruction, text: str) -> list[str]:
+    checks = [find(name, SKILL) for name in SKILL.kind(instruction.kind).checks]
+    verdicts = [await check(answered(instruction, text), SKILL, NoAsk()) for check in checks if not check.needs]
+    return [v.check for v in verdicts if v.outcome == "fail"]
+
+
+@pytest.mark.parametrize("kind", COMPUTED)
+async def test_the_computed_text_passes_every_check_of_its_kind(kind: str) -> None:
+    made = made_of(kind)
+    assert len(made) >= (1 if kind in ("draft_repair", "contents_list", "citation_style") else 2), "no text suits this builder"
+    for instruction in made:
+        assert instruction.gold is not None
+        checks = [find(name, SKILL) for name in SKILL.kind(kind).checks]
+        verdicts = [await c(answered(instruction, str(instruction.gold.value)), SKILL, NoAsk()) for c in checks if not c.needs]
+        wrong = [f"{v.check}: {v.evidence}" for v in verdicts if v.outcome == "fail"]
+        assert not wrong, f"{instruction.text}\n{instruction.gold.value}\n{wrong}"
+        assert any(v.decides and v.outcome == "pass" and v.check != "gold_edit" for v in verdicts), "nothing but gold decides"
+
+
+@pytest.mark.parametrize("kind", COMPUTED)
+async def test_handing_the_text_back_unedited_fails(kind: str) -> None:
+    for instruction in made_of(kind):
+        assert await failing(instruction, instruction.material.text), instruction.text
+
+
+def spoiled(text: str) -> dict[str, str]:
+    """The text with one change that bears meaning, for each sort of change that it has room for."""
+    found = {"a word dropped": re.sub(r" (?=\w{4,})\S*\w{4,}[,.]?(?= )", "", text, count=1)}
+    if digits := re.findall(r"\d", text):
+        at = text.rindex(digits[-1])
+        found["another number"] = f"{text[:at]}{(int(digits[-1]) + 1) % 10}{text[at + 1 :]}"
+    if names := re.findall(r"[a-z] ([A-ZÄ][a-zä]{3,})", text):
+        found["another name"] = text.replace(names[-1], "Zyxwort", 1)
+    found["the end lost"] = re.sub(r"[\s,.|]*\w+\W*$", "", text)
+    return {how: wrong for how, wrong in found.items() if settled(wrong) != settled(text)}
+
+
+@pytest.mark.parametrize("kind", COMPUTED)
+async def test_a_spoiled_gold_is_found_out_by_another_way_than_the_builders(kind: str) -> None:
+    for instruction in made_of(kind):
+        assert instruction.gold is not None
+        for how, wrong in spoiled(str(instruction.gold.value)).items():
+            mistaken = replace(instruction, gold=Gold("edit", wrong, made_by="computed"))
+            assert await failing(mistaken, wrong), f"{how}: {instruction.text}\n{wrong}"
+
+
+async def test_one_target_left_is_named_by_the_check_that_looks_for_it() -> None:
+    for instruction in made_of("redact"):
+        assert instruction.gold is not None
+        target = instruction.data["targets"][0]
+        wrong = str(instruction.gold.value).replace(instruction.data["changes"][0]["new"], target, 1)
+        assert {"target_gone", "only_named_changed", "gold_edit"} <= set(await failing(instruction, wrong))
+
+
+@pytest.mark.parametrize("kind", [*SKILL.builders])
+def test_the_same_seed_builds_the_same_task_and_its_request_says_all(kind: str) -> None:
+    for name in TEXTS:
+        first, again = (SKILL.builders[kind](material(name), SKILL.kind(kind), "x") for _ in range(2))
+        assert first.id == again.id
+        if isinstance(first, Dropped):
+            assert first.reason
+            continue
+        assert not unsaid(first.text, first.data["says"]), first.text
+        assert "{" not in first.text.replace(str(first.data.get("steps", "")), "") or kind == "two_edits"
+        assert not {"shown", "labels", "left", "right", "items"} & set(first.data)
+
+
+RULED = {
+    "acrostic": "acrostic_spells", "vocabulary_limits": "vocabulary_rule", "person_change": "person_changed",
+    "split_sentences": "sentences_short",
+}
+
+
+@pytest.mark.parametrize(("kind", "check"), RULED.items())
+async def test_kinds_without_gold_reject_the_text_as_it_was(kind: str, check: str) -> None:
+    made = made_of(kind)
+    assert made
+    for instruction in made:
+        assert check in await failing(instruction, instruction.material.text), instruction.text
+
+
+def test_a_wording_that_leaves_out_a_parameter_gives_way_to_the_builders() -> None:
+    made = made_of("redact")[0]
+    lazy = replace(made, text="Please black out the names in here.")
+    assert complete(lazy).text == made.data["canonical"]
+    assert complete(made) is made
+
+
+async def test_composed_parts_hold_together_and_over_turns() -> None:
+    made = made_of("two_edits")
+    assert {p for m in made for p in m.data["kinds"]} >= {"redact", "format", "style_markup"}
+    assert any(len(m.data["parts"]) > 2 for m in made) or len(made) > 10
+    for whole in made:
+        turns = composing.in_turns(whole, "")
+        assert whole.gold is not None
+        assert [m["role"] for m in turns.history] == ["user", "assistant"] * (len(whole.data["parts"]) - 1)
+        assert turns.data["text_in_history"]
+        assert not await failing(turns, str(whole.gold.value))
+        assert await failing(turns, whole.data["parts"][-1]["data"]["source"])
+
+
+async def test_an_edit_session_fails_when_an_earlier_wish_is_forgotten() -> None:
+    made = made_of("edit_session")
+    assert made
+    for instruction in made:
+        assert instruction.gold is not None
+        assert len(instruction.history) == 6
+        gold, session = str(instruction.gold.value), instruction.data["session"]
+        forgotten = [
+            gold[: gold.rindex(session["replace"]["new"])] + session["replace"]["old"]
+            + gold[gold.rindex(session["replace"]["new"]) + len(session["replace"]["new"]) :],
+            re.sub(r"^2\. ", "", gold, flags=re.M),
+            gold.replace(session["open"] + session["term"], session["term"], 1),
+        ]
+        for wrong in forgotten:
+            assert "session_constraints_hold" in await failing(instruction, wrong), wrong
+
+
+def test_a_constraint_that_the_right_text_breaks_is_dropped_with_the_reason() -> None:
+    made, goal = made_of("redact")[0], next(g for g in SKILL.goals if g.name == "constrain")
+    short = replace(made, data={**made.data, "constraints": [{"name": "max_words", "number": 3}]})
+    dropped = settle(short, goal)
+    assert isinstance(dropped, Dropped)
+    assert "max_words 3" in dropped.reason
+    assert not suits(goal, made, SKILL)
+
+
+# ── the pack's text ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_real_kind_has_its_own_prompt_and_checks_and_listed_ones_have_neither() -> None:
+    for kind in SKILL.kinds:
+        assert kind.about
+        assert kind.example
+        if kind.tier == "real":
+            assert f"2_instruct/{kind.name}" in SKILL.agents
+            checks = [find(name, SKILL) for name in kind.checks]
+            assert any(c.decides for c in checks) or "judge" in kind.needs
+            assert not (any(c.decides for c in checks) and "judge" in kind.needs), "code would override this judge"
+    assert set(PLAIN) | {"two_edits"} == set(SKILL.builders)
+    assert sum(k.origin == "paper" for k in SKILL.kinds) == 18
+
+
+def test_every_prompt_renders_and_no_two_are_stamped_from_one() -> None:
+    made = made_of("redact")[0]
+    slots = {"document": made.material.document, "material": made.material, "kind": SKILL.kind("redact"), "instruction": made,
+             "hints": "short", "avoid": (), "goal": SKILL.goals[0], "suggestion": "s", "partners": [{"name": "n", "about": "a"}],
+             "task": "t", "draft": "d", "problems": ["p"], "critique": "c", "original": "o", "request": "r", "answer": "a",
+             "genre": "g", "format": {}, "results": ()}
+    own = {name: agent for name, agent in SKILL.agents.items() if not name.startswith("_")}
+    runs = {}
+    for name, agent in own.items():
+        assert prompts.messages(agent, slots)
+        words = re.findall(r"\w+", re.sub(r"\{[{%].*?[%}]\}", " ", agent.template).lower())
+        runs[name] = {tuple(words[i : i + 5]) for i in range(len(words) - 4)}
+    for a, b in itertools.combinations(runs, 2):
+        assert len(runs[a] & runs[b]) <= 2, f"{a} and {b} share {runs[a] & runs[b]}"
+
+
+class Judge(NoAsk):
+    """A judge that quotes and says what it was told to."""
+
+    roles = frozenset({"teacher", "judge"})
+
+    def __init__(self, quote: str, verdict: str) -> None:
+        self.fields = {"quote": quote, "reason": "because", "verdict": verdict}
+
+    async def __call__(self, agent: Any, /, **slots: Any) -> Any:
+        prompts.messages(agent, slots)
+        return Reply("", self.fields, model="other")
+
+
+@pytest.mark.parametrize("rubric", sorted(RUBRICS))
+@pytest.mark.parametrize(("quote", "verdict", "outcome"),
+                         [("the diary", "yes", "pass"), ("the diary", "no", "fail"), ("not in the row at all", "yes", "fail")])
+async def test_a_rubric_counts_only_with_a_quotation_from_the_row(rubric: str, quote: str, verdict: str, outcome: str) -> None:
+    example = answered(made_of("redact")[0], "He kept the diary.")
+    example = replace(example, answer="He kept the diary.")
+    said = await find(rubric, SKILL)(example, SKILL, Judge(quote, verdict))
+    assert said.outcome == outcome
+    assert (await find(rubric, SKILL)(example, SKILL, NoAsk())).outcome == "na"
