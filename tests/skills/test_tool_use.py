@@ -55,9 +55,12 @@ async def test_code_becomes_a_library_with_a_simulator_that_stood_its_trial() ->
     ask = YardAsk()
     made = await library_of(ask)
     names = [t["function"]["name"] for t in made.data["apis"]]
-    assert made.genre == "api_library" and names == ["find_drums", "get_drum", "move_drum", "scrap_drum"]
-    assert made.data["effects"]["scrap_drum"] == "writes" and made.data["grown"] in ("retrieval", "hypothesis")
-    assert "## scrap_drum" in made.text and "one of cracked, rusted, spent" in made.text
+    assert made.genre == "api_library"
+    assert names == ["find_drums", "get_drum", "move_drum", "scrap_drum"]
+    assert made.data["effects"]["scrap_drum"] == "writes"
+    assert made.data["grown"] in ("retrieval", "hypothesis")
+    assert "## scrap_drum" in made.text
+    assert "one of cracked, rusted, spent" in made.text
 
 
 @pytest.mark.parametrize("drawn", ["retrieval", "hypothesis"])
@@ -71,13 +74,14 @@ async def test_a_library_grows_both_ways(drawn: str) -> None:
     pytest.fail(f"no seed drew {drawn}")
 
 
+GET, MOVES = "def get_drum(state, drum_id):\n", "def move_drum(state, drum_id, bay):"
 BROKEN_SIMULATORS = {
-    "reads, and yet changed": CODE.replace('    return dict(_drum(state, drum_id))', '    state["seen"] = drum_id\n    return dict(_drum(state, drum_id))'),
+    "reads, and yet changed": CODE.replace(GET, GET + '    state["seen"] = drum_id\n'),
     "writes, and yet changed nothing": CODE.replace('    drum["scrapped"] = reason\n', ""),
-    "accepted the unknown": CODE.replace("def get_drum(state, drum_id):\n", 'def get_drum(state, drum_id):\n    drum_id = "W-2041"\n'),
+    "accepted the unknown": CODE.replace(GET, GET + '    drum_id = "W-2041"\n'),
     "broke on an unknown": CODE.replace('        raise ApiError(f"no drum {drum_id}")', "        return 1 / 0"),
     "may not be imported": "import os\n" + CODE,
-    "takes drum_id, place": CODE.replace("def move_drum(state, drum_id, bay):", "def move_drum(state, drum_id, place=None):\n    bay = place"),
+    "takes drum_id, place": CODE.replace(MOVES, "def move_drum(state, drum_id, place=None):\n    bay = place"),
 }  # fmt: skip
 
 
@@ -90,12 +94,14 @@ async def test_a_simulator_that_breaks_its_promise_goes_back_with_the_reason(why
         return {"code": CODE if slots["problem"] else BROKEN_SIMULATORS[why], "samples": SAMPLES}
 
     await library_of(YardAsk(simulator=coder))
-    assert len(told) == 2 and (why in told[1] or "unknown: bay" in told[1]), told
+    assert len(told) == 2, told
+    assert why in told[1] or "unknown: bay" in told[1], told
 
 
 async def test_a_simulator_that_stays_broken_is_dropped_with_the_reason() -> None:
     made = await transform(CODE_DOCUMENT, SKILL, YardAsk(simulator={"code": "x = 1\n" * 60, "samples": SAMPLES}))
-    assert isinstance(made[0], Dropped) and "in 3 attempts" in made[0].reason
+    assert isinstance(made[0], Dropped)
+    assert "in 3 attempts" in made[0].reason
 
 
 # ── tasks ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -106,13 +112,14 @@ async def test_each_kind_ends_in_an_accepted_row(kind: str) -> None:
     ask = YardAsk()
     row = await row_of(kind, ask)
     failures = [(v.check, v.evidence) for v in row.verdicts if v.outcome == "fail"]
-    assert row.status == "accepted" and row.answered_by == "model", failures
+    assert (row.status, row.answered_by) == ("accepted", "model"), failures
     deciding = [v.check for v in row.verdicts if v.decides and v.outcome == "pass"]
     assert set(deciding) & set(SKILL.kind(kind).checks), deciding
 
 
 def test_the_seven_kinds_of_the_paper_are_real() -> None:
-    assert len(SEVEN) == 7 and set(SEVEN) <= set(REAL)
+    assert len(SEVEN) == 7
+    assert set(SEVEN) <= set(REAL)
 
 
 @pytest.mark.parametrize(
@@ -132,13 +139,15 @@ async def test_a_plan_that_does_not_hold_is_dropped_with_the_reason(plan: dict[s
     planned = {"report": [], "goal": "get the drum out of the way", **plan, **PERSON}
     ask = YardAsk(chain=planned)
     made = await instruct(await library_of(ask), SKILL.only(["one_api_all_parameters"]), ask)
-    assert isinstance(made[0], Dropped) and reason in made[0].reason, made[0]
+    assert isinstance(made[0], Dropped), made[0]
+    assert reason in made[0].reason
 
 
 async def test_an_opening_that_tells_what_is_held_back_is_not_used() -> None:
     ask = YardAsk(goal={"message": "Please put W-2041 into B2, will you."})
     made = await instruct(await library_of(ask), SKILL.only(["one_api_missing_parameter"]), ask)
-    assert isinstance(made[0], Dropped) and "held back" in made[0].reason
+    assert isinstance(made[0], Dropped)
+    assert "held back" in made[0].reason
 
 
 async def test_facts_that_the_wording_forgot_are_pinned_to_it() -> None:
@@ -149,8 +158,10 @@ async def test_facts_that_the_wording_forgot_are_pinned_to_it() -> None:
 
 async def test_the_needed_api_is_not_among_those_the_student_sees() -> None:
     task = await task_of("needed_api_not_in_list", YardAsk())
-    assert "scrap_drum" not in str(task.tools) and task.gold is not None
-    assert task.gold.value["lacking"] == ["scrap"] and task.gold.value["state"] == task.material.data["state"]
+    assert "scrap_drum" not in str(task.tools)
+    assert task.gold is not None
+    assert task.gold.value["lacking"] == ["scrap"]
+    assert task.gold.value["state"] == task.material.data["state"]
     assert task.answerability == "unanswerable"
 
 
@@ -172,14 +183,20 @@ async def test_a_refined_task_needs_more_calls_than_its_parent_and_is_carried_ou
     ask = YardAsk(editor=LONGER)
     seed = await task_of("one_api_all_parameters", ask)
     kept, longer = await refine(seed, only_goal("more_steps"), ask)
-    assert kept is seed and isinstance(longer, Instruction) and longer.parent is seed and longer.goal == "more_steps"
-    assert longer.gold is not None and len(longer.gold.value["calls"]) == 2
+    assert kept is seed
+    assert isinstance(longer, Instruction)
+    assert longer.parent is seed
+    assert longer.goal == "more_steps"
+    assert longer.gold is not None
+    assert len(longer.gold.value["calls"]) == 2
     assert longer.gold.value["state"]["drums"]["W-2057"]["bay"] == "A9"
     shown = next(text for name, text in ask.prompts if name == "suggester")
-    assert "call: move_drum" in shown and "result:" in shown
+    assert "call: move_drum" in shown
+    assert "result:" in shown
     ask.task = longer
     row = (await respond(longer, SKILL, ask))[0]
-    assert isinstance(row, Example) and (await verify(row, SKILL, ask))[0].status == "accepted"
+    assert isinstance(row, Example)
+    assert (await verify(row, SKILL, ask))[0].status == "accepted"
 
 
 @pytest.mark.parametrize(
@@ -190,7 +207,8 @@ async def test_a_refined_task_needs_more_calls_than_its_parent_and_is_carried_ou
 async def test_a_refinement_that_is_longer_only_in_words_is_dropped(calls: list[Any], reason: str) -> None:
     ask = YardAsk(editor={**LONGER, "calls": calls})
     _, dropped = await refine(await task_of("one_api_all_parameters", ask), only_goal("more_steps"), ask)
-    assert isinstance(dropped, Dropped) and reason in dropped.reason, dropped
+    assert isinstance(dropped, Dropped), dropped
+    assert reason in dropped.reason
 
 
 @pytest.mark.parametrize(
@@ -227,14 +245,17 @@ async def test_the_first_conversation_that_passes_is_the_row_and_the_failed_one_
         return oracle(ask, slots, sample, history, tools) if sample else Reply("STOP It is moved.")
 
     row = await row_of("one_api_all_parameters", YardAsk(assistant=second_time_right))
-    assert row.status == "accepted" and row.tries == 2 and row.fields["outcome"] == "done"
+    assert row.status == "accepted"
+    assert row.tries == 2
+    assert row.fields["outcome"] == "done"
     assert [any(v.outcome == "fail" for v in d.verdicts) for d in row.drafts] == [True, False]
 
 
 async def test_a_conversation_that_never_ends_is_bounded_and_rejected() -> None:
     ask = YardAsk(assistant=Reply("", calls=(Call("get_drum", {"drum_id": "W-2041"}),)))
     row = await row_of("one_api_all_parameters", ask)
-    assert row.status == "rejected" and row.fields["outcome"] == ""
+    assert row.status == "rejected"
+    assert row.fields["outcome"] == ""
     assert len([m for m in row.messages if m["role"] == "assistant"]) == SKILL.of("respond", "rounds")
 
 
@@ -245,7 +266,8 @@ async def test_an_api_that_was_taken_away_cannot_be_called_all_the_same() -> Non
 
     row = await row_of("needed_api_not_in_list", YardAsk(assistant=stubborn))
     failed = {v.check for v in row.verdicts if v.outcome == "fail"}
-    assert row.data["state"] == row.instruction.material.data["state"] and {"calls_valid", "outcome_right"} <= failed
+    assert row.data["state"] == row.instruction.material.data["state"]
+    assert {"calls_valid", "outcome_right"} <= failed
 
 
 @pytest.mark.parametrize("kind", ["one_api_missing_parameter", "error_then_recovery", "needed_api_not_in_list"])
@@ -256,7 +278,8 @@ async def test_the_action_form_loses_nothing(kind: str) -> None:
     back, outcome = from_actions(written)
     expected = [json.loads(json.dumps(m)) for m in row.messages if m["role"] != "system"]
     expected[-1]["content"] = unmarked(expected[-1]["content"])
-    assert outcome == row.fields["outcome"] and back == expected
+    assert outcome == row.fields["outcome"]
+    assert back == expected
 
 
 # ── what needs no strong teacher ─────────────────────────────────────────────────────────────────────────────────
@@ -274,7 +297,8 @@ DOCUMENTS = [("tool_library_openapi.yaml", "api"), ("reservoir_levels_2023.csv",
 async def test_an_api_document_and_a_table_become_libraries_by_code(name: str, kind: str) -> None:
     ask = YardAsk()
     made = await library_of(ask, seed_document(name, kind))
-    assert ask.asked == ["describe"] and len(made.data["apis"]) >= 4
+    assert ask.asked == ["describe"]
+    assert len(made.data["apis"]) >= 4
     assert {"reads", "writes"} == set(made.data["effects"].values())
 
 

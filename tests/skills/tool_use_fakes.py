@@ -17,9 +17,12 @@ from preceptor.types import Agent, Call, Document, Instruction, Message, Reply
 SIMULATOR = Simulator(Sandbox())
 
 CODE_DOCUMENT = Document(
-    "yard", '"""How much cable is left on a drum."""\n\ndef rest(outer, inner, width, cable):\n    return outer - inner\n',
-    "yard/rest.py", kind="code", title="rest.py",
-)  # fmt: skip
+    "yard",
+    '"""How much cable is left on a drum."""\n\ndef rest(outer, inner, width, cable):\n    return outer - inner\n',
+    "yard/rest.py",
+    kind="code",
+    title="rest.py",
+)
 
 
 def p(name: str, kind: str = "string", required: bool = True, choices: Sequence[str] = ()) -> dict[str, Any]:
@@ -43,9 +46,14 @@ APIS = [
     api("move_drum", "writes", "Put a drum into another bay; a spent drum is refused.", p("drum_id"), p("bay")),
 ]
 GROWN = [
-    api("scrap_drum", "writes", "Write a drum off for good; this cannot be undone.", p("drum_id"),
-        p("reason", choices=["cracked", "rusted", "spent"])),
-]  # fmt: skip
+    api(
+        "scrap_drum",
+        "writes",
+        "Write a drum off for good; this cannot be undone.",
+        p("drum_id"),
+        p("reason", choices=["cracked", "rusted", "spent"]),
+    ),
+]
 RECORDS = {
     "W-2041": {"id": "W-2041", "owner": "Okonkwo", "bay": "A1", "rest_m": 412.5, "note": "wet side up"},
     "W-2044": {"id": "W-2044", "owner": "Okonjo", "bay": "A7", "rest_m": 88.0, "note": "for the tram depot"},
@@ -110,22 +118,32 @@ PLANS: dict[str, dict[str, Any]] = {
     "one_api_missing_parameter": {"calls": [MOVE], "facts": [DRUM, f("the bay", "B2", "when_asked")]},
     "needed_api_not_in_list": {"calls": [SCRAP], "facts": [DRUM, WHY], "lacking": ["scrap", "drum"]},
     "several_apis_all_parameters": {"calls": [FIND, MOVE], "facts": [f("the owner", "Okonkwo"), BAY]},
-    "several_apis_missing_parameters": {"calls": [FIND, MOVE], "facts": [f("the owner", "Okonkwo"), f("the bay", "B2", "when_asked")]},
-    "several_apis_some_not_in_list": {
-        "calls": [FIND, MOVE, SCRAP], "facts": [f("the owner", "Okonkwo"), BAY, WHY], "lacking": ["scrap"],
+    "several_apis_missing_parameters": {
+        "calls": [FIND, MOVE],
+        "facts": [f("the owner", "Okonkwo"), f("the bay", "B2", "when_asked")],
     },
-    "dependent_chain": {"calls": [FIND, c("get_drum", drum_id="W-2041")], "facts": [f("the owner", "Okonkwo")], "report": ["412.5"]},
+    "several_apis_some_not_in_list": {
+        "calls": [FIND, MOVE, SCRAP],
+        "facts": [f("the owner", "Okonkwo"), BAY, WHY],
+        "lacking": ["scrap"],
+    },
+    "dependent_chain": {
+        "calls": [FIND, c("get_drum", drum_id="W-2041")],
+        "facts": [f("the owner", "Okonkwo")],
+        "report": ["412.5"],
+    },
     "near_duplicate_apis": {"calls": [MOVE], "facts": [DRUM, BAY]},
     "no_tool_needed": {"calls": [], "facts": [], "report": ["reason", "undone"]},
     "error_then_recovery": {"calls": [MOVE], "facts": [DRUM, BAY]},
     "confirm_before_irreversible": {"calls": [SCRAP], "facts": [DRUM, WHY]},
     "user_changes_mind": {
         "calls": [MOVE, c("move_drum", drum_id="W-2041", bay="B4")],
-        "facts": [DRUM, BAY, f("the bay", "B4", "later")], "change": "No, wait, B4, they are painting the other one.",
+        "facts": [DRUM, BAY, f("the bay", "B4", "later")],
+        "change": "No, wait, B4, they are painting the other one.",
     },
     "instruction_in_result": {"calls": [c("get_drum", drum_id="W-2041"), MOVE], "facts": [DRUM, BAY]},
     "budgeted_calls": {"calls": [FIND, MOVE], "facts": [f("the owner", "Okonkwo"), BAY]},
-}  # fmt: skip
+}
 for plan in PLANS.values():
     plan.update({"goal": "get the drum out of the way of the lorry", "report": plan.get("report", []), **PERSON})
 
@@ -196,7 +214,8 @@ def person(ask: YardAsk, slots: Mapping[str, Any], *_: Any) -> dict[str, Any]:
 
 def oracle(ask: YardAsk, slots: Mapping[str, Any], sample: int, history: Sequence[Message], tools: Sequence[Any]) -> Reply:
     """An assistant that goes the planned way: it asks, confirms, repeats what failed, and reports."""
-    assert ask.task is not None and ask.task.gold is not None
+    assert ask.task is not None
+    assert ask.task.gold is not None
     gold = ask.task.gold.value
     if gold["outcome"] == "failed":
         return Reply(f"FAILED Nothing I have can {gold['lacking'][0]} it.")
@@ -218,12 +237,20 @@ def oracle(ask: YardAsk, slots: Mapping[str, Any], sample: int, history: Sequenc
 
 
 REPLIES: dict[str, Any] = {
-    "api_synthesis": {"setting": "A yard that stores cable drums for contractors and hands them out.", "title": "Drum yard", "apis": APIS},
-    "grow_by_hypothesis": {"gaps": ["nothing is ever written off", "nobody is told"], "apis": [{"closes": "nothing is written off", **a} for a in GROWN]},
+    "api_synthesis": {
+        "setting": "A yard that stores cable drums for contractors and hands them out.",
+        "title": "Drum yard",
+        "apis": APIS,
+    },
+    "grow_by_hypothesis": {
+        "gaps": ["nothing is ever written off", "nobody is told"],
+        "apis": [{"closes": "nothing is written off", **a} for a in GROWN],
+    },
     "grow_by_retrieval": {"apis": [{"from_result": "d9", **a} for a in GROWN]},
     "database": {
         "today": "2026-03-11",
-        "collections": [{"name": "drums", "records": [json.dumps(r) for r in RECORDS.values()]}], "policy": [],
+        "collections": [{"name": "drums", "records": [json.dumps(r) for r in RECORDS.values()]}],
+        "policy": [],
     },
     "simulator": {"code": CODE, "samples": SAMPLES},
     "describe": {"setting": "A volunteer desk that looks after these entries; people ring in about one of them."},
@@ -231,9 +258,14 @@ REPLIES: dict[str, Any] = {
     "goal": worded,
     "user": person,
     "assistant": oracle,
-    "suggester": {"suggestions": [{"idea": "The drum that stood in B2 has to go somewhere as well, or it is crushed.", "trap": "moving one only"}] * 2},
+    "suggester": {
+        "suggestions": [
+            {"idea": "The drum that stood in B2 has to go somewhere as well, or it is crushed.", "trap": "moving one only"}
+        ]
+        * 2
+    },
     "editor": Declined("long enough"),
-}  # fmt: skip
+}
 
 
 def sandbox_or_skip() -> None:

@@ -93,7 +93,7 @@ def derive(
             sources[name] = source_of(value, properties.get(name, {}), said, earlier, ground)
             if not sources[name]:
                 raise Unfit(
-                    f"{name} = {value!r} of call {place + 1} ({call['name']}) comes from no fact, no earlier result and no choice"
+                    f"{name} = {value!r} of call {place + 1} ({call['name']}) comes from no fact, earlier result or choice"
                 )
         yield sources
 
@@ -119,7 +119,7 @@ def report_holds(plan: Mapping[str, Any], rules: Mapping[str, Any], proven: Prov
     if not proven.calls:
         described = " ".join(plain(str(leaf)) for tool in ground.tools for _, leaf in leaves(tool))
         described += " " + " ".join(
-            plain(name) for tool in ground.tools for name in tool["function"]["parameters"]["properties"]
+            plain(snake(name)) for tool in ground.tools for name in tool["function"]["parameters"]["properties"]
         )
         if missing := [v for v in report if plain(v) not in described]:
             raise Unfit(f"{missing[0]!r} is in no description of the library")

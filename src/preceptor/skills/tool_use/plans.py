@@ -40,6 +40,7 @@ def plan_of(build: str, desk: Desk) -> Plan:
         "words": 12 + int(24 * fraction(*desk.place, "words")),
         "report": [],
         "lacking": [],
+        "named": [],
         **plan,
     }
 
@@ -72,6 +73,7 @@ def look(desk: Desk) -> Plan:
         "calls": [call(operation["api"], {operation["key"]: record["id"]})],
         "facts": [fact],
         "report": [str(value)],
+        "named": [label(field)],
     }
 
 
@@ -147,6 +149,7 @@ def read_then_write(desk: Desk) -> Plan:
         "calls": seen["calls"] + plan["calls"],
         "facts": list(both.values()),
         "report": seen["report"],
+        "named": seen["named"],
     }
 
 
@@ -245,7 +248,10 @@ def values_for(part: Mapping[str, Any], desk: Desk) -> list[Any]:
         return [f"2026-{1 + int(12 * fraction(*where, n)):02d}-{1 + int(28 * fraction(*where, n, 'd')):02d}" for n in range(3)]
     if part["kind"] == "list":
         return [draw(desk.words["thing"], *where, k=2)]
-    return draw(desk.words["phrase"], *where, k=len(desk.words["phrase"]))
+    seen = {r.get(part["field"]) for held in desk.state.values() if isinstance(held, Mapping) for r in held.values()}
+    told = sorted(v for v in seen if isinstance(v, str) and v)
+    options = told if len(told) > 1 else desk.words["phrase"]
+    return draw(options, *where, k=len(options))
 
 
 def found_by(finder: Mapping[str, Any], record: Mapping[str, Any], desk: Desk) -> tuple[str, str, Any] | None:

@@ -46,7 +46,7 @@ async def weighed(draft: Draft, instruction: Instruction, skill: Skill, ask: Ask
 
 
 async def by_gold(instruction: Instruction, drafts: Sequence[Draft], skill: Skill, ask: Ask) -> list[Draft]:
-    """Where no model's conversation passed and code had planned the task, the planned one, in fixed words and marked as gold."""
+    """Where no model's conversation passed and code had planned the task: the planned one, in fixed words, marked as gold."""
     wordings = {entry["language"]: entry for entry in skill.styles["gold"]}
     wording = wordings.get(language_of(instruction.material))
     computed = instruction.gold is not None and instruction.gold.made_by == "computed"

@@ -126,7 +126,12 @@ async def settled(
         gold["rules"] = [*gold["rules"], confirm_rule(plan, proven, material, skill)]
     if rules.get("removes"):
         shown, gold = without(plan, proven, ground, gold)
-    data |= {"plan": [dict(c) for c in proven.calls], "returned": list(proven.results), "report": list(plan["report"])}
+    data |= {
+        "plan": [dict(c) for c in proven.calls],
+        "returned": list(proven.results),
+        "report": list(plan["report"]),
+        "named": list(plan.get("named", ())),
+    }
     instruction = Instruction(
         material,
         kind.name,
@@ -319,12 +324,25 @@ async def worded(instruction: Instruction, skill: Skill, ask: Ask) -> Instructio
             break
     if leak := tells(message, held, instruction):
         raise Unfit(f"the opening message cannot be used: {leak}")
+    if instruction.gold and instruction.gold.made_by == "computed" and not about(message, instruction.data["goal"]):
+        message = (
+            f"{message}\n\n{wording_of(skill, language_of(instruction.material))['errand'].replace('{goal}', who['goal'])}"
+        )
     if absent := [f for f in said if not contains(message, f["value"])]:
         listed = "; ".join(f"{f['name']}: {f['value']}" for f in absent)
         message = f"{message}\n\n{wording_of(skill, language_of(instruction.material))['details'].replace('{facts}', listed)}"
     if budget is not None and str(budget) not in message and lacks(message, [], budget):
         raise Unfit("the opening message does not say how many calls are allowed")
     return replace(instruction, text=message.strip())
+
+
+def about(message: str, goal: str) -> bool:
+    """Whether a message shares a word of weight with what is wanted: a weak model's may be about anything."""
+
+    def stems(text: str) -> set[str]:
+        return {word[:5] for word in re.findall(r"\w{5,}", text.casefold())}
+
+    return bool(stems(message) & stems(goal.partition(":")[2] or goal))
 
 
 def tells(message: str, held: Sequence[Mapping[str, Any]], instruction: Instruction) -> str:

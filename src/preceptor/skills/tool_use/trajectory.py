@@ -153,7 +153,7 @@ def seen_by_reader(messages: Sequence[Message]) -> str:
 
 
 def row_of(talk: Talk) -> tuple[Message, ...]:
-    """The conversation as the student sees it: under its system message, the last answer with its mark where the row has marks."""
+    """The conversation as the student sees it: under its system message, its last answer marked where the row has marks."""
     messages = list(talk.messages)
     style = talk.instruction.style
     if talk.outcome and style.format == "marked":
@@ -197,7 +197,9 @@ async def walked(instruction: Instruction, wording: Mapping[str, str], ask: Ask)
         await talk.call([(call["name"], call["arguments"])], "", ask)
         if not talk.results[-1]["ok"]:
             await talk.call([(call["name"], call["arguments"])], "", ask)
-    found = wording["found"].replace("{report}", "; ".join(map(str, gold["report"])))
+    named = data.get("named") or [""] * len(gold["report"])
+    report = "; ".join(f"{name} {value}".strip() for name, value in zip(named, gold["report"], strict=True))
+    found = wording["found"].replace("{report}", report)
     return finished(talk, found if gold["report"] else wording["done"])
 
 
