@@ -191,8 +191,8 @@ def report(found: Mapping[str, Any], json_: bool) -> None:
         ]
         table("\nRows", ("skill", "kind", "accepted", "rejected", "surplus", "failed checks"), rows, right=2)
     if found["drops"]:
-        rows = [(d["count"], d["step"], d.get("skill", ""), _short(d["reason"], 110)) for d in found["drops"]]
-        table("\nDropped, most frequent reasons first", ("", "step", "skill", "reason"), rows)
+        lost = [(d["count"], d["step"], d.get("skill", ""), _short(d["reason"], 110)) for d in found["drops"]]
+        table("\nDropped, most frequent reasons first", ("", "step", "skill", "reason"), lost)
     for item in found["quarantined"]:
         console.print(Text(f"quarantined: {item['source']} × {item['skill']}: {item['error']}", style="red"))
     skipped = Counter((s["skill"], s["role"], s["line"]) for s in found["skipped"])

@@ -1,11 +1,12 @@
 """Flow 2, seed instruction generation: material becomes instructions, over the taxonomy."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from preceptor.draws import draw, one
 from preceptor.errors import Declined, StepError
-from preceptor.flows.shapes import instruction_of
+from preceptor.flows.shapes import instruction_of, with_twin
 from preceptor.flows.together import together
 from preceptor.flows.verify import fails_before_answering
 from preceptor.skill import Kind, Skill, fits
@@ -26,7 +27,8 @@ async def instruct(material: Material, skill: Skill, ask: Ask) -> list[Instructi
         name=lambda k: k.name,
         weight=lambda k: k.weight,
     )
-    return await together([instruction_for(kind, material, skill, ask) for kind in drawn])
+    made = await together([instructions_for(kind, material, skill, ask) for kind in drawn])
+    return [thing for things in made for thing in things]
 
 
 def suiting(material: Material, skill: Skill, ask: Ask) -> list[Kind]:
@@ -39,18 +41,17 @@ def suiting(material: Material, skill: Skill, ask: Ask) -> list[Kind]:
     ]
 
 
-async def instruction_for(kind: Kind, material: Material, skill: Skill, ask: Ask) -> Instruction | Dropped:
-    """One instruction of this kind: built by code, written by its agent, or built and then worded."""
+async def instructions_for(kind: Kind, material: Material, skill: Skill, ask: Ask) -> list[Instruction | Dropped]:
+    """An instruction of this kind, built by code, written by its agent, or built and then worded; with its twin, if any."""
     name = agent_name(kind)
     try:
-        made = await built(kind, material, skill, ask) or await written(kind, material, skill, ask)
+        built_first = await built(kind, material, skill, ask)
+        made: Sequence[Instruction | Dropped] = [built_first] if built_first else await written(kind, material, skill, ask)
     except Declined as error:
-        return Dropped(material, "instruct", f"declined: {error}", name, kind.name)
+        return [Dropped(material, "instruct", f"declined: {error}", name, kind.name)]
     except StepError as error:
-        return Dropped(material, "instruct", str(error), name, kind.name)
-    if isinstance(made, Dropped):
-        return made
-    return await fails_before_answering(made, skill, ask) or made
+        return [Dropped(material, "instruct", str(error), name, kind.name)]
+    return [thing if isinstance(thing, Dropped) else await fails_before_answering(thing, skill, ask) or thing for thing in made]
 
 
 def agent_name(kind: Kind) -> str:
@@ -58,11 +59,11 @@ def agent_name(kind: Kind) -> str:
     return f"2_instruct/{kind.agent or kind.name}"
 
 
-async def written(kind: Kind, material: Material, skill: Skill, ask: Ask) -> Instruction:
-    """The generator's reply as an instruction, its gold in the form of the kind's shape."""
+async def written(kind: Kind, material: Material, skill: Skill, ask: Ask) -> Sequence[Instruction]:
+    """The generator's reply as an instruction, its gold in the form of the kind's shape; beside its twin, if it has one."""
     agent = skill.agent(agent_name(kind))
     reply = await ask(agent, **slots(kind, material, skill, ask))
-    return instruction_of(kind, material, reply.fields, agent.name, ask.seed)
+    return with_twin(instruction_of(kind, material, reply.fields, agent.name, ask.seed), reply.fields, ask.seed)
 
 
 async def built(kind: Kind, material: Material, skill: Skill, ask: Ask) -> Instruction | Dropped | None:

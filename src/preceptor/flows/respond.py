@@ -10,10 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 from preceptor.errors import Declined, StepError
-from preceptor.flows.row import answer_of, format_of, opening, styled, task_of
+from preceptor.flows.row import answer_of, format_of, language_of, localised, opening, styled, task_of
+from preceptor.flows.shapes import LETTERS
 from preceptor.flows.verify import holds, weigh
 from preceptor.skill import Skill
-from preceptor.types import Ask, Draft, Dropped, Example, Gold, Instruction, Reply
+from preceptor.types import Agent, Ask, Draft, Dropped, Example, Gold, Instruction, Reply
 
 
 async def respond(instruction: Instruction, skill: Skill, ask: Ask) -> list[Example | Dropped]:
@@ -43,7 +44,7 @@ def answerer_name(instruction: Instruction, skill: Skill) -> str:
 
 async def answered(instruction: Instruction, skill: Skill, ask: Ask, sample: int) -> Draft:
     """The answerer's draft. It has seen the task alone: no gold, no roles, no plan."""
-    agent = skill.agent(answerer_name(instruction, skill))
+    agent = narrowed(skill.agent(answerer_name(instruction, skill)), instruction, skill)
     reply = await ask(
         agent,
         history=instruction.history,
@@ -54,6 +55,22 @@ async def answered(instruction: Instruction, skill: Skill, ask: Ask, sample: int
         material_text=instruction.material.text,
     )
     return await draft_of(reply, "answerer", instruction, skill, ask)
+
+
+def narrowed(agent: Agent, instruction: Instruction, skill: Skill) -> Agent:
+    """The agent with `final` held to what may be said: a letter, a label, or that the text does not tell. In a bare
+    format `answer` is held to the same."""
+    choices = LETTERS[: len(instruction.options)] if instruction.options else instruction.data.get("labels", ())
+    if not choices or instruction.shape not in ("multiple_choice", "label"):
+        return agent
+    untold = [localised(entry, "text", language_of(instruction)) for entry in skill.styles.get("untold", ())]
+    held = ("final", "answer") if instruction.style.format.startswith("bare") else ("final",)
+    said = tuple(dict.fromkeys((*map(str, choices), *(text for text in untold if text))))
+    fields = tuple(
+        replace(f, type="choice", choices=said, min=None, max=None) if f.name in held and f.type == "text" else f
+        for f in agent.fields
+    )
+    return replace(agent, fields=fields)
 
 
 async def draft_of(reply: Reply, by: str, instruction: Instruction, skill: Skill, ask: Ask) -> Draft:
@@ -101,7 +118,7 @@ async def revised(draft: Draft, instruction: Instruction, skill: Skill, ask: Ask
     critique = said.text if not said.fields else str(said.fields.get("critique") or said.text)
     if said.fields.get("good") is True and not problems:
         return critique, None
-    reply = await ask(skill.agent("4_respond/reviser"), sample=sample, critique=critique, **shown)
+    reply = await ask(narrowed(skill.agent("4_respond/reviser"), instruction, skill), sample=sample, critique=critique, **shown)
     return critique, await draft_of(reply, "reviser", instruction, skill, ask)
 
 

@@ -66,6 +66,17 @@ def edited(
     return regold(bare, fields, seed)
 
 
+def with_twin(instruction: Instruction, fields: Mapping[str, Any], seed: str) -> list[Instruction]:
+    """An unanswerable instruction beside the answerable twin that its generator wrote: twin first, and its parent."""
+    given = fields.get("twin")
+    if not given:
+        return [instruction]
+    data = {k: v for k, v in instruction.data.items() if k != "twin"}
+    bare = replace(instruction, text=given["question"], shape="short", answerability="answerable", gold=None, data=data)
+    twin = with_gold(bare, given, seed)
+    return [twin, replace(instruction, data=data, parent=twin)]
+
+
 def answers(fields: Mapping[str, Any]) -> bool:
     """Whether an editor said what the right answer is now."""
     return any(fields.get(name) not in (None, "", []) for name in ("answer", "answers", "items", "pairs"))
@@ -75,6 +86,8 @@ def regold(instruction: Instruction, fields: Mapping[str, Any], seed: str) -> In
     """The instruction with the answer that an editor gave for it; options keep their places."""
     if instruction.shape != "multiple_choice":
         return with_gold(instruction, fields, seed) if answers(fields) else instruction
+    if not answers(fields):  # only the question was put otherwise: what was right still is
+        return instruction
     said = str(fields.get("answer", "")).strip()
     texts = [option.text for option in instruction.options]
     letter = said.strip("().").upper() if len(said.strip("().")) == 1 else ""

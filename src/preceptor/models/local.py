@@ -46,6 +46,8 @@ def default_gguf() -> Path:
 
 COOLED = 0.4
 """Small models need cooler sampling than the temperatures that packs are written for."""
+HEATED = 0.3
+"""Added for each further sample of the same request, which else would say the same again."""
 SAMPLING: Mapping[str, Any] = {"min_p": 0.05, "repeat_penalty": 1.15, "repeat_last_n": 160}
 """Without a penalty a model of this size writes one sentence until its reply is full."""
 
@@ -100,7 +102,7 @@ class LocalModel:
         return {
             **fits.fitted(request, self.fit),
             **SAMPLING,
-            "temperature": request.temperature * COOLED,
+            "temperature": request.temperature * COOLED + HEATED * request.sample,
             "max_tokens": request.max_tokens,
             "seed": seed,
             "cache_prompt": True,
