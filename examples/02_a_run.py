@@ -23,7 +23,8 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         run = preceptor.run(recipe, into=folder)
         again = preceptor.run(recipe, into=folder)  # the same call goes on; here nothing is left to do
-        assert again.ended and again.ended.progress.paid == 0
+        assert again.ended
+        assert again.ended.progress.paid == 0
 
         items = run.report["law"]["items"]
         print("items:", items, "· the counts add up:", run.report["law"]["holds"])

@@ -48,13 +48,12 @@ def readme() -> str:
 def tree(folder: Path, depth: int = 1) -> Iterator[str]:
     """A line for every Python file: its name, and what its first line says it is."""
     for entry in sorted((e for e in folder.iterdir() if shown(e)), key=place):
-        indent = "    " * depth
         if entry.is_file():
-            yield f"{indent}{entry.name:<{28 - len(indent)}}{first_line(entry)}".rstrip()
+            yield line(depth, entry.name, first_line(entry))
         else:
             about = entry / "__init__.py"
             said = "one folder a skill" if entry.name == "skills" else first_line(about) if about.exists() else ""
-            yield f"{indent}{entry.name + '/':<{28 - len(indent)}}{said}".rstrip()
+            yield line(depth, f"{entry.name}/", said)
             yield from packs(entry, depth + 1) if entry.name == "skills" else tree(entry, depth + 1)
 
 
@@ -64,14 +63,19 @@ def packs(folder: Path, depth: int) -> Iterator[str]:
 
     for file in sorted(folder.glob("*/skill.toml")):
         about = tomllib.loads(file.read_text(encoding="utf-8")).get("about", "")
-        yield f"{'    ' * depth}{file.parent.name + '/':<{28 - 4 * depth}}{about}"
-    yield f"{'    ' * depth}{'_shared/':<{28 - 4 * depth}}Text that several packs use: the frame of every prompt, judges, languages."
-    yield f"{'    ' * depth}{'_template/':<{28 - 4 * depth}}What `preceptor new` and `preceptor init` copy."
+        yield line(depth, f"{file.parent.name}/", about)
+    yield line(depth, "_shared/", "Text that several packs use: the frame of every prompt, judges, languages.")
+    yield line(depth, "_template/", "What `preceptor new` and `preceptor init` copy.")
+
+
+def line(depth: int, name: str, said: str) -> str:
+    indent = "    " * depth
+    return f"{indent}{name:<{31 - len(indent)}} {said}".rstrip()
 
 
 def shown(entry: Path) -> bool:
     if entry.is_dir():
-        return entry.name == "skills" or any(shown(inside) for inside in entry.iterdir() if inside.name != "__pycache__")
+        return entry.name == "skills" or any(entry.glob("*.py"))
     return entry.suffix == ".py" and entry.name != "__init__.py"
 
 
@@ -101,7 +105,8 @@ def cli() -> str:
             raise SystemExit(f"preceptor {' '.join(words)} --help ended with {done.exit_code}: {done.output}")
         return done.output.rstrip()
 
-    parts = ["# Commands", "Written by `make docs` from `--help`. Every reporting command takes `--json`.", f"```text\n{said()}\n```"]
+    intro = "Written by `make docs` from `--help`. Every reporting command takes `--json`."
+    parts = ["# Commands", intro, f"```text\n{said()}\n```"]
     for name in sorted(command.commands):
         parts += [f"## preceptor {name}", f"```text\n{said(name)}\n```"]
     return "\n\n".join(parts) + "\n"
