@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from preceptor import factory
+from preceptor.checks.state import calls_of
 from preceptor.draws import digest
 from preceptor.flows.produce import produce
 from preceptor.flows.row import opening
@@ -20,9 +21,10 @@ from preceptor.recipe import recipe_of
 from preceptor.skill import Kind, Skill
 from preceptor.testing.fake import FakeAsk
 from preceptor.testing.mutators import MUTATORS, mutate, predicted
+from preceptor.testing.planted import PLANTS, carried_out, means_something, with_report
 from preceptor.testing.simulated import SimulatedTeacher, open_to
 from preceptor.tools.sandbox import Sandbox
-from preceptor.types import Document, Dropped, Example, Tool, Verdict
+from preceptor.types import Ask, Document, Dropped, Example, Tool, Verdict
 
 ROLES = ("teacher", "judge", "weak")
 
@@ -103,6 +105,8 @@ async def rows_of_kind(
     for example in bench.right[:want]:
         if accepts(example.verdicts):
             bench.wrong += [w for name in mutators if (w := await spoilt(example, name, kind, skill, tools))]
+            said = [v.check for v in example.verdicts if v.decides and v.by == "code" and v.outcome != "na"]
+            bench.wrong += [w for name in said if (w := await broken_for(example, name, skill, tools))]
     return bench
 
 
@@ -113,9 +117,26 @@ async def spoilt(example: Example, name: str, kind: Kind, skill: Skill, tools: S
     if broken is None or not expected:
         return None
     ask = FakeAsk(tools=tools, roles=("teacher",), document=example.instruction.material.document)
+    if broken.messages != example.messages and calls_of(broken.messages):
+        broken = with_report(example, await carried_out(broken, broken.messages, ask))
+        if not await means_something(example, broken, ask):
+            return None
+    return Wrong(broken, name, expected, tuple(await decide(broken, skill, ask)))
+
+
+async def broken_for(example: Example, check: str, skill: Skill, tools: Sequence[Tool]) -> Wrong | None:
+    """The row with the one fault that this check is there for; None where there is no such fault, or none fits the row."""
+    if check not in PLANTS:
+        return None
+    ask = FakeAsk(tools=tools, roles=("teacher",), document=example.instruction.material.document)
+    broken = await PLANTS[check](example, ask)
+    return None if broken is None else Wrong(broken, "planted", (check,), tuple(await decide(broken, skill, ask)))
+
+
+async def decide(broken: Example, skill: Skill, ask: Ask) -> list[Verdict]:
+    """The verdicts of the deciding checks."""
     weighed = [check for check in checks_of(broken.instruction, skill) if check.decides and not check.needs]
-    verdicts = [await check(broken, skill, ask) for check in weighed]
-    return Wrong(broken, name, expected, tuple(verdicts))
+    return [await check(broken, skill, ask) for check in weighed]
 
 
 def mutated(example: Example, name: str, skill: Skill) -> Example | None:

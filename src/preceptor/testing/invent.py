@@ -305,7 +305,8 @@ def _options(made: dict[str, Any], by: Mapping[str, Field], source: Source, plac
 
 def _option(quote: str, n: int, size: int, most: int, place: Sequence[Any]) -> str:
     """Some words of the quote, brought to the size that all options have; no figure, hedge or sweeping word in it."""
-    kept = " ".join(w for w in re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", quote) if not LOUD.search(w) and w.lower() not in loud())
+    found = re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", quote)
+    kept = " ".join(w for w in found if not LOUD.search(w) and w.lower() not in loud())
     said = clipped(f"{one(OPENINGS, *place, n)} {_lower(kept)}", size)
     for turn in range(40):
         if len(said) >= size - 14:
@@ -316,7 +317,8 @@ def _option(quote: str, n: int, size: int, most: int, place: Sequence[Any]) -> s
 
 def loud() -> frozenset[str]:
     """Hedges and sweeping words of all languages that the checks know."""
-    return frozenset(word for lists in phrases("wording").values() for entries in lists.values() for e in entries for word in e.split())
+    entries = [entry for lists in phrases("wording").values() for known in lists.values() for entry in known]
+    return frozenset(word for entry in entries for word in entry.split())
 
 
 MARKS = ("there", "then", "hence", "here", "though", "again", "still", "too")

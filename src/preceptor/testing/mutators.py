@@ -301,24 +301,26 @@ MAKE: Mapping[str, Callable[[str, str, Sequence[Any]], str | None]] = {
 def trajectory(name: str, instruction: Instruction, fields: Fields, at: Sequence[Any]) -> dict[str, Any] | None:
     """A conversation with calls, with one thing wrong in what was called or in what was said at the end."""
     messages = [dict(m) for m in fields.get("messages", ())]
+    effects = instruction.material.data.get("effects", {})
     calling = [i for i, m in enumerate(messages) if m.get("tool_calls")]
+    writing = [i for i in calling if effects.get(messages[i]["tool_calls"][0]["function"]["name"]) == "writes"]
     made: dict[str, Any] = {**fields}
     if name == "polarity":
         other = {"done": "failed", "failed": "done"}.get(str(fields.get("outcome")))
         return {**made, "outcome": other} if other else None
     if name in ("number", "entity", "argument", "unit"):
-        for i in shuffled(calling, *at):
+        for i in shuffled(writing or calling, *at):
             if wrong := _other_call(messages[i], name, instruction, at):
                 messages[i] = wrong
                 return {**made, "messages": tuple(messages)}
         return None
-    if name in ("scope", "span") and calling:
-        i = calling[-1] if name == "span" else calling[0]
+    if name in ("scope", "span") and writing:
+        i = writing[-1] if name == "span" else writing[0]
         ids = {c["id"] for c in messages[i]["tool_calls"]}
         kept = [m for n, m in enumerate(messages) if n != i and m.get("tool_call_id") not in ids]
         return {**made, "messages": tuple(kept)}
-    if name == "order" and len(calling) > 1:
-        first, second = calling[0], calling[-1]
+    if name == "order" and len(writing) > 1:
+        first, second = writing[0], writing[-1]
         messages[first], messages[second] = messages[second], messages[first]
         return {**made, "messages": tuple(messages)}
     return None
@@ -385,10 +387,12 @@ NOTICES: Mapping[str, frozenset[str]] = {
     "option_key": TEXTUAL, "gold_label": TEXTUAL, "answerability": TEXTUAL, "gold_edit": TEXTUAL,
     "end_state": frozenset(("number", "entity", "argument", "scope", "span", "unit", "order")),
     "gold_calls": frozenset(("number", "entity", "argument", "scope", "span", "unit")),
-    "outcome_right": frozenset(("polarity",)), "answer_reports": frozenset(("number", "unit")),
+    "outcome_right": frozenset(("polarity",)), "answer_reports": frozenset(("number", "entity", "argument", "unit")),
+    **dict.fromkeys(("results_true", "policy_held", "budget_held", "no_obedience", "asked_first", "no_call"), frozenset()),
     "content_words_kept": frozenset(("number",)),
 }
-"""By deciding check: the mutators whose work it must reject. A check that is not named must reject all of them."""
+"""By deciding check: the mutators whose work it must reject. A check that is not named must reject all of them; one with
+none guards something that no mutator touches, and has a planted fault of its own (`planted.PLANTS`)."""
 
 
 def predicted(name: str, kind: Kind, skill: Skill) -> list[str]:

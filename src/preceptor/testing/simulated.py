@@ -22,12 +22,14 @@ import orjson
 from preceptor.draws import digest, fraction
 from preceptor.errors import Declined, PackError
 from preceptor.factory import Run, plan_of
+from preceptor.flows.flow3_refine import refine
 from preceptor.flows.respond import respond
 from preceptor.flows.verify import verify
 from preceptor.models.reply import estimated
 from preceptor.models.scripted import prompt_of
 from preceptor.recipe import Recipe
 from preceptor.skill import Skill, built_in, load_skill
+from preceptor.testing import service
 from preceptor.testing.answers import right_answer
 from preceptor.testing.invent import Source, clipped, invented, question_fields
 from preceptor.testing.judging import guessed, judged
@@ -112,7 +114,8 @@ class SimulatedTeacher:
         """What the handler of this agent says: by full name, by step and file, by step."""
         parts = agent.name.split("/")
         step = parts[-2] if len(parts) > 2 else parts[0]
-        for key in (agent.name, f"{step}/{parts[-1]}", agent.role if step == "_shared" else step):
+        least = agent.role if step == "_shared" else step
+        for key in (agent.name, f"{parts[0]}/{step}/{parts[-1]}", f"{step}/{parts[-1]}", least):
             if key in self._handlers:
                 return self._handlers[key](self, agent, request)
         return made_up(self, agent, request)
@@ -235,7 +238,7 @@ def guesses(teacher: SimulatedTeacher, agent: Agent, request: Request) -> Any:
 
 HANDLERS: dict[str, Handler] = {
     "2_instruct": generates, "3_refine/suggester": suggests, "3_refine": edits, "4_respond": answers,
-    "4_respond/critic": critiques, "5_verify": judges, "judge": judges, "weak": guesses,
+    "4_respond/critic": critiques, "5_verify": judges, "judge": judges, "weak": guesses, **service.HANDLERS,
 }
 
 
@@ -243,7 +246,7 @@ HANDLERS: dict[str, Handler] = {
 
 
 def open_to(teacher_sees: Skill) -> Skill:
-    """The skill with its last two steps watched, so that the teacher knows which row is being answered or judged."""
+    """The skill with its last three steps watched, so that the teacher knows which row is being answered or judged."""
 
     def watched(step: Step) -> Step:
         async def watches(item: Instruction | Example, skill: Skill, ask: Ask) -> list[Any]:
@@ -253,7 +256,7 @@ def open_to(teacher_sees: Skill) -> Skill:
         watches.__name__ = step.__name__
         return watches
 
-    steps = {step.__name__: watched(teacher_sees.override(step)) for step in (respond, verify)}
+    steps = {step.__name__: watched(teacher_sees.override(step)) for step in (refine, respond, verify)}
     return replace(teacher_sees, steps={**teacher_sees.steps, **steps})
 
 
