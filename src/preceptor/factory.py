@@ -116,8 +116,8 @@ def plan_of(recipe: Recipe) -> Plan:
         skill = replace(skill, settings=settings)
         if choice.kinds:
             skill = skill.only(choice.kinds)
-        for name in choice.without:
-            skill = replace(skill, kinds=tuple(k for k in skill.kinds if k is not skill.kind(name)))
+        gone = {skill.kind(name).name for name in choice.without}
+        skill = skill.only([k.name for k in skill.kinds if k.tier == "real" and k.name not in gone]) if gone else skill
         if choice.transformers:
             skill = _with_transformers(skill, choice.transformers)
         for route in choice.routes:  # a word that does not exist is said now, not when its document comes up

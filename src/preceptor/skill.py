@@ -142,8 +142,16 @@ class Skill:
         return [k for k in self.kinds if k.tier == "real" and set(k.needs) <= roles]
 
     def only(self, kinds: Sequence[str]) -> "Skill":
-        """This skill with these kinds alone."""
-        return replace(self, kinds=tuple(self.kind(name) for name in kinds))
+        """This skill with these kinds alone drawn; the others stay, for what refinement makes of an instruction."""
+        drawn = {self.kind(name).name for name in kinds}
+        return replace(self, kinds=tuple(k if k.name in drawn else replace(k, tier="listed") for k in self.kinds))
+
+    def in_actions(self, example: Any) -> list[dict[str, Any]]:
+        """The row's messages with tool calls as text, in the pack's own `action_format`."""
+        form = getattr(self.module, "action_format", None)
+        if form is None:
+            raise PackError(f"skill {self.name} has no action_format; export without --actions")
+        return list(form(example))
 
     def __hash__(self) -> int:
         return hash((self.name, self.fingerprint))
