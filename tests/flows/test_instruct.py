@@ -1,0 +1,212 @@
+"""Flow 2: kinds routed by genre and role, and how the fields of a generator become a task with its gold."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flows.makings import TEXT, document, door, material, skill, template
+
+from preceptor.errors import ReplyError
+from preceptor.factory import plan_of
+from preceptor.flows.flow2_instruct import instruct, suiting
+from preceptor.flows.row import options_text
+from preceptor.flows.shapes import LETTERS, instruction_of
+from preceptor.recipe import recipe_of
+from preceptor.skill import Kind, load_skill
+from preceptor.types import Dropped, Gold, Instruction
+
+ROUTES = {
+    "2_instruct/taxonomy.toml": """
+        [[kind]]
+        name = "count"
+        [[kind]]
+        name = "of_argument"
+        suits = ["argument"]
+        agent = "count"
+        [[kind]]
+        name = "of_tables"
+        suits = ["identity/table", "argument"]
+        agent = "count"
+        [[kind]]
+        name = "judged"
+        needs = ["judge"]
+        agent = "count"
+        [[kind]]
+        name = "german"
+        languages = ["de"]
+        agent = "count"
+        [[kind]]
+        name = "named_only"
+        tier = "listed"
+    """
+}
+
+
+@pytest.mark.parametrize(
+    ("genre", "document_kind", "roles", "language", "kinds"),
+    [
+        ("identity", "prose", {"teacher"}, "en", ["count"]),
+        ("identity", "table", {"teacher"}, "en", ["count", "of_tables"]),
+        ("argument", "prose", {"teacher"}, "en", ["count", "of_argument", "of_tables"]),
+        ("notice", "table", {"teacher"}, "en", ["count"]),
+        ("identity", "prose", {"teacher", "judge"}, "en", ["count", "judged"]),
+        ("identity", "prose", {"teacher"}, "de", ["count", "german"]),
+    ],
+)
+def test_kinds_are_routed_by_genre_document_role_and_language(
+    genre: str, document_kind: str, roles: set[str], language: str, kinds: list[str], tmp_path: Path
+) -> None:
+    made = material(genre, kind=document_kind, language=language)
+    assert [k.name for k in suiting(made, skill(tmp_path, ROUTES), door(roles=roles))] == kinds
+
+
+def test_kinds_left_out_for_want_of_a_role_are_named_with_the_line_that_would_help(tmp_path: Path) -> None:
+    pack = skill(tmp_path, ROUTES).path
+    plan = plan_of(recipe_of({"skills": [str(pack)], "teacher": "local", "documents": ["x"]}, tmp_path))
+    (missed,) = plan.skipped()
+    assert (missed["skill"], missed["kind"], missed["role"]) == ("small", "judged", "judge")
+    assert missed["line"].startswith("judge = {")
+
+
+async def test_material_that_no_kind_suits_is_dropped_with_its_genre(tmp_path: Path) -> None:
+    only = {"2_instruct/taxonomy.toml": '[[kind]]\nname = "count"\nsuits = ["argument"]\n'}
+    (lost,) = await instruct(material("poem"), skill(tmp_path, only), door())
+    assert isinstance(lost, Dropped)
+    assert lost.reason == "no kind of small suits material of genre poem"
+
+
+async def test_an_item_check_drops_before_an_answer_is_paid_for(tmp_path: Path) -> None:
+    small = load_skill(template(tmp_path))
+    asked = {"question": "How many?", "evidence": ["Ninety berths are kept."], "answer": "ninety"}
+    ask = door({"*/stated_figure": asked, "*/yes_or_no": {**asked, "answer": "yes"}})
+    made = await instruct(material(), small, ask)
+    assert all(isinstance(lost, Dropped) for lost in made)
+    assert {lost.step for lost in made} == {"instruct"}
+    assert all(lost.reason.startswith("evidence_in_material: ") for lost in made)
+
+
+async def test_a_generator_that_declines_or_misfits_drops_its_kind_alone(tmp_path: Path) -> None:
+    small = load_skill(template(tmp_path))
+    right = {"question": "How many?", "evidence": ["Seventeen berths are kept free for visiting boats."], "answer": "seventeen"}
+    ask = door({"*/stated_figure": right, "*/yes_or_no": {**right, "answer": "perhaps"}})
+    made = {(m.kind, type(m).__name__): m for m in await instruct(material(), small, ask)}
+    assert set(made) == {("stated_figure", "Instruction"), ("yes_or_no", "Dropped")}
+    assert "yes" in made["yes_or_no", "Dropped"].reason
+
+
+async def test_a_builder_makes_gold_before_the_agent_words_the_request(tmp_path: Path) -> None:
+    code = """
+        from preceptor.types import Dropped, Gold, Instruction
+
+        def upper(material, kind, seed):
+            if not material.text.strip():
+                return Dropped(material, "instruct", "no text", kind=kind.name)
+            gold = Gold("edit", material.text.upper(), made_by="computed")
+            return Instruction(material, kind.name, "Write in capitals.", "edit", gold=gold, made_by="builder")
+
+        BUILDERS = {"count": upper}
+    """
+    words = {"2_instruct/count.md": "+++\n[reply]\nrequest = { max = 200 }\n+++\n{{ instruction.text }}\n"}
+    ask = door({"*/count": {"request": "Everything in capitals, please."}})
+    (made,) = await instruct(material(), skill(tmp_path, {"skill.py": code}, words), ask)
+    assert isinstance(made, Instruction)
+    assert made.text == "Everything in capitals, please."
+    assert made.gold == Gold("edit", TEXT.upper(), made_by="computed")
+    assert made.made_by == "builder, worded by small/2_instruct/count"
+    assert ask.requests[0].messages[-1]["content"].startswith("Write in capitals.")
+
+
+# ── shapes ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+OPTIONS = [
+    {"text": "ten", "role": "too_narrow", "reason": "half"},
+    {"text": "seventeen", "role": "credited", "reason": "stated"},
+    {"text": "forty", "role": "off", "reason": "not said"},
+]
+SHAPES: list[tuple[str, dict[str, Any], str, Any]] = [
+    ("short", {"answer": "seventeen", "accepts": ["17"]}, "text", "seventeen"),
+    ("number", {"answer": 17.0, "unit": "berths", "working": [{"quote": "Seventeen berths", "value": 17}]}, "number", 17.0),
+    ("set", {"answers": ["gate", "pier"]}, "set", ["gate", "pier"]),
+    ("order", {"items": ["a", "b", "c"]}, "order", ["a", "b", "c"]),
+    ("pairs", {"pairs": [{"left": "x", "right": "1"}, {"left": "y", "right": "2"}]}, "pairs", {"x": "1", "y": "2"}),
+    ("label", {"labels": ["yes", "no"], "answer": "no"}, "label", "no"),
+    ("open", {"points": ["names the gate"]}, "", None),
+    ("unanswerable", {"missing": "the year"}, "none", None),
+]
+
+
+def of_shape(shape: str, fields: dict[str, Any], seed: str = "1") -> Instruction:
+    return instruction_of(Kind("k", shape=shape), material(), {"question": "What?", **fields}, "agent", seed)
+
+
+@pytest.mark.parametrize(("shape", "fields", "form", "value"), SHAPES)
+def test_each_shape_has_its_form_of_gold(shape: str, fields: dict[str, Any], form: str, value: Any) -> None:
+    made = of_shape(shape, fields)
+    assert (made.gold.form if made.gold else "", made.gold.value if made.gold else None) == (form, value)
+    assert made.answerability == ("unanswerable" if shape == "unanswerable" else "answerable")
+
+
+def test_other_spellings_evidence_and_working_are_kept_where_checks_look_for_them() -> None:
+    text = of_shape("short", {"answer": "seventeen", "accepts": ["17"], "evidence": ["Seventeen berths"]})
+    number = of_shape("number", dict(SHAPES[1][1]))
+    assert text.gold == Gold("text", "seventeen", ("Seventeen berths",), ("17",))
+    assert (number.data["unit"], number.gold and number.gold.evidence) == ("berths", ("Seventeen berths",))
+    assert of_shape("open", {"points": ["p"], "plan": "x"}).data == {"points": ["p"], "plan": "x"}
+
+
+def test_any_shape_may_turn_out_unanswerable() -> None:
+    made = of_shape("short", {"answer": "", "answerable": False})
+    assert (made.gold, made.answerability) == (Gold("none", None), "unanswerable")
+
+
+@pytest.mark.parametrize("seed", ["1", "2", "3", "4", "5", "6"])
+def test_options_are_shuffled_and_the_key_is_the_letter_of_the_credited_one(seed: str) -> None:
+    made = of_shape("multiple_choice", {"options": OPTIONS}, seed)
+    assert made.gold is not None
+    assert made.options[LETTERS.index(made.gold.value)].text == "seventeen"
+    assert made == of_shape("multiple_choice", {"options": OPTIONS}, seed)
+    assert f"({made.gold.value}) seventeen" in options_text(made)
+    assert not any(word in options_text(made) for word in ("credited", "stated", "too_narrow"))
+
+
+def test_the_key_falls_on_every_letter() -> None:
+    keys = {made.gold.value for n in range(40) if (made := of_shape("multiple_choice", {"options": OPTIONS}, str(n))).gold}
+    assert keys == {"A", "B", "C"}
+
+
+@pytest.mark.parametrize("roles", [["off", "off", "off"], ["credited", "credited", "off"]])
+def test_options_without_exactly_one_credited_are_no_item(roles: list[str]) -> None:
+    options = [{**o, "role": r} for o, r in zip(OPTIONS, roles, strict=True)]
+    with pytest.raises(ReplyError, match="not exactly one option"):
+        of_shape("multiple_choice", {"options": options})
+
+
+@pytest.mark.parametrize("seed", ["1", "2", "3", "4"])
+def test_items_and_right_columns_are_shown_in_another_order_than_the_right_one(seed: str) -> None:
+    order = of_shape("order", {"items": ["first", "second", "third"]}, seed)
+    assert order.data["shown"] != order.gold.value  # type: ignore[union-attr]
+    assert sorted(order.data["shown"]) == ["first", "second", "third"]
+    assert "items" not in order.data
+    pairs = of_shape("pairs", {"pairs": [{"left": str(n), "right": f"r{n}"} for n in range(5)]}, seed)
+    assert sorted(pairs.data["right"]) == ["r0", "r1", "r2", "r3", "r4"]
+    assert pairs.data["right"] != ["r0", "r1", "r2", "r3", "r4"]
+    assert "pairs" not in pairs.data
+
+
+@pytest.mark.parametrize(
+    ("shape", "fields", "says"),
+    [
+        ("pairs", {"pairs": [{"left": "x", "right": "1"}, {"left": "x", "right": "2"}]}, "share their left side"),
+        ("label", {"labels": ["yes", "no"], "answer": "perhaps"}, "none of the labels"),
+    ],
+)
+def test_fields_that_contradict_themselves_are_no_item(shape: str, fields: dict[str, Any], says: str) -> None:
+    with pytest.raises(ReplyError, match=says):
+        of_shape(shape, fields)
+
+
+async def test_a_document_in_german_is_asked_of_kinds_that_speak_german(tmp_path: Path) -> None:
+    small = skill(tmp_path, ROUTES)
+    asked = {"question": "Wie viele?", "answer": "siebzehn"}
+    made = await instruct(material(language="de"), small, door({"*/count": asked}, document=document(language="de")))
+    assert all(isinstance(m, Instruction) for m in made)
