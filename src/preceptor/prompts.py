@@ -158,14 +158,19 @@ def render(template: str, slots: Mapping[str, Any], where: str = "template") -> 
 
 
 def fill(template: str, slots: Mapping[str, Any]) -> str:
-    """A row's template with its slots as they are: what a student reads is not quoted and not taken apart."""
-    return _plain(template).render(slots)
+    """A template of whole lines (a card, a recipe) with its slots as they are: not quoted and not taken apart."""
+    return _plain(template, True).render(slots)
+
+
+def laid_out(template: str, slots: Mapping[str, Any]) -> str:
+    """A row's layout with its slots as they are, and every line break where its author wrote it."""
+    return _plain(template, False).render(slots)
 
 
 @lru_cache(maxsize=512)
-def _plain(template: str) -> Template:
+def _plain(template: str, whole_lines: bool) -> Template:
     return ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
+        undefined=StrictUndefined, autoescape=False, trim_blocks=whole_lines, lstrip_blocks=whole_lines
     ).from_string(template)
 
 

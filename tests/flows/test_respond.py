@@ -322,6 +322,7 @@ STYLES = {
         [[layout]]
         name = "text_last"
         template = "{{ question }}\\n\\n{{ passage }}{% if wording %}\\n\\n{{ wording }}{% endif %}"
+        template_de = "{{ question }}\\n\\n{{ passage }}{% if wording %}\\n\\n{{ wording }}{% endif %}"
     """
 }
 

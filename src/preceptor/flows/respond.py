@@ -18,7 +18,7 @@ from preceptor.types import Agent, Ask, Draft, Dropped, Example, Gold, Instructi
 
 
 async def respond(instruction: Instruction, skill: Skill, ask: Ask) -> list[Example | Dropped]:
-    """One example: the first draft that passes what code can check, else the last; all drafts stay with it."""
+    """One example: the first answer that passes what code can check, as revised, else the last; all drafts stay with it."""
     instruction = styled(instruction, skill, ask.seed)
     drafts: list[Draft] = []
     refusals: list[str] = []
@@ -138,8 +138,9 @@ def usable(gold: Gold) -> bool:
 
 
 def example_of(instruction: Instruction, drafts: Sequence[Draft], skill: Skill) -> Example:
-    """The example whose answer is the best of the drafts: the first that passed, else the last."""
-    best = next((d for d in drafts if holds(d.verdicts)), drafts[-1])
+    """The example whose answer is the best of the drafts: the last that passed (no further answer is drawn once one
+    has, so what follows it are revisions that passed too), else the last."""
+    best = next((d for d in reversed(drafts) if holds(d.verdicts)), drafts[-1])
     messages = (*opening(instruction, skill), {"role": "assistant", "content": best.answer})
     return Example(
         instruction,

@@ -12,7 +12,7 @@ import orjson
 
 from preceptor.draws import draw
 from preceptor.flows.shapes import LETTERS
-from preceptor.prompts import fill
+from preceptor.prompts import laid_out
 from preceptor.skill import Skill
 from preceptor.types import Instruction, Message, Reply, Style
 
@@ -101,7 +101,7 @@ def task_of(instruction: Instruction, skill: Skill) -> str:
         "options": options_text(instruction),
         "wording": wording,
     }
-    return fill(template, slots).strip()
+    return laid_out(template, slots).strip()
 
 
 def options_text(instruction: Instruction) -> str:
