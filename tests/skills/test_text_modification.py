@@ -199,8 +199,9 @@ def test_every_real_kind_has_its_own_prompt_and_checks_and_listed_ones_have_neit
 
 def test_every_prompt_renders_and_no_two_are_stamped_from_one() -> None:
     made = made_of("redact")[0]
-    slots = {"document": made.material.document, "material": made.material, "kind": SKILL.kind("redact"), "instruction": made,
-             "hints": "short", "avoid": (), "goal": SKILL.goals[0], "suggestion": "s", "partners": [{"name": "n", "about": "a"}],
+    slots = {"document": made.material.document, "material": made.material, "kind": SKILL.kind("redact"),
+             "instruction": made, "hints": "short", "avoid": (), "goal": SKILL.goals[0], "suggestion": "s",
+              "partners": [{"name": "n", "about": "a"}],
              "task": "t", "draft": "d", "problems": ["p"], "critique": "c", "original": "o", "request": "r", "answer": "a",
              "genre": "g", "format": {}, "results": ()}
     own = {name: agent for name, agent in SKILL.agents.items() if not name.startswith("_")}
@@ -235,3 +236,59 @@ async def test_a_rubric_counts_only_with_a_quotation_from_the_row(rubric: str, q
     said = await find(rubric, SKILL)(example, SKILL, Judge(quote, verdict))
     assert said.outcome == outcome
     assert (await find(rubric, SKILL)(example, SKILL, NoAsk())).outcome == "na"
+
+
+class Teacher(NoAsk):
+    """A teacher that replies from a table by the agent's file name."""
+
+    def __init__(self, seed: str, **replies: dict[str, Any]) -> None:
+        self.seed, self.replies, self.asked = seed, replies, list[str]()
+
+    async def __call__(self, agent: Any, /, **slots: Any) -> Any:
+        prompts.messages(agent, slots)
+        name = agent.name.rsplit("/", 1)[-1]
+        self.asked.append(name)
+        return Reply("", self.replies[name], model="teacher")
+
+
+async def refined(seed_task: Instruction, goal: str, **replies: dict[str, Any]) -> tuple[list[Any], list[str]]:
+    """What refinement makes of a task when this goal alone is there."""
+    skill = replace(SKILL, goals=tuple(g for g in SKILL.goals if g.name == goal),
+                    settings={**SKILL.settings, "refine": {**SKILL.settings["refine"], "share": 1.0}})
+    ask = Teacher("s", **replies)
+    return await SKILL.steps["refine"](seed_task, skill, ask), ask.asked
+
+
+@pytest.mark.parametrize(("goal", "editor", "turns"), [("compose", "sender", 0), ("session", "last_turn", 2)])
+async def test_a_second_edit_is_chosen_by_the_suggester_and_built_by_code(goal: str, editor: str, turns: int) -> None:
+    seed_task = made_of("redact")[0]
+    made, asked = await refined(seed_task, goal, joiner={"suggestions": [{"edit": "format", "why": "it goes to print"}]},
+                                **{editor: {"request": "Both, please."}})
+    assert asked == ["joiner", editor]
+    new = made[1]
+    assert isinstance(new, Instruction), new
+    assert (new.kind, new.goal, new.parent) == ("two_edits", goal, seed_task)
+    assert new.data["kinds"] == ["redact", "format"]
+    assert len(new.history) == turns
+    assert new.gold is not None
+    assert not await failing(new, str(new.gold.value))
+    assert not unsaid(new.text, new.data["says"]), "a lazy wording gives way"
+
+
+async def test_a_new_sender_changes_the_words_and_never_the_right_text() -> None:
+    seed_task = made_of("redact")[0]
+    made, _ = await refined(seed_task, "persona", suggester={"suggestions": [{"way": "a docker", "why": "short"}]},
+                            sender={"request": "Oi. Names out."})
+    assert made[1].gold == seed_task.gold
+    assert "Oi." in made[1].text
+    assert not unsaid(made[1].text, seed_task.data["says"])
+
+
+async def test_constraints_of_the_editor_travel_with_a_free_task() -> None:
+    free = Instruction(material("harbour"), "paraphrase", "Put it differently.", "edit")
+    rule = {"name": "max_words", "number": 90}
+    made, _ = await refined(free, "constrain", suggester={"suggestions": [{"way": "a form", "why": "tight"}]},
+                            editor={"request": "Differently, in 90 words at most.", "constraints": [rule]})
+    assert made[1].data["constraints"] == [rule]
+    verdict = await find("constraints_hold", SKILL)(answered(made[1], "word " * 91), SKILL, NoAsk())
+    assert verdict.outcome == "fail"

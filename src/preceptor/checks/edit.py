@@ -125,6 +125,9 @@ async def pseudonyms_consistent(example: Example, skill: Any, ask: Ask) -> Verdi
     by_mention = sorted(changes, key=lambda c: min(occurrences(given, c["old"]), default=0))
     if [c["new"] for c in by_mention] != sorted({c["new"] for c in changes}):
         wrong.append("the aliases do not follow the order of first mention")
+    people = [new for _, _, new in spans_of(given, changes)]
+    if people != [old for _, _, old in spans_of(answer, [{"old": c["new"], "new": c["new"]} for c in changes])]:
+        wrong.append("an alias stands where another person was named")
     if wrong:
         return failed("; ".join(wrong), hint="Someone has two aliases, none, or another's.")
     return passed(f"{len(changes)} people, one alias each")
@@ -454,7 +457,7 @@ async def citations_numbered(example: Example, skill: Any, ask: Ask) -> Verdict:
     body, found, tail = answer.rpartition(f"\n{heading}\n")
     entries = dict(re.findall(r"^\[(\d+)\] (.+)$", tail, re.M))
     used = list(dict.fromkeys(re.findall(r"\[(\d+)\]", body)))
-    if not found or used != [str(i + 1) for i in range(len(entries))]:
+    if not found or used != [str(i + 1) for i in range(len(entries))] or len(set(entries.values())) != len(entries):
         return failed(f"numbers in the text: {used}, in the list: {list(entries)}",
                       hint="Number by first mention, one number a source, and list each once.")
     back = re.sub(r"\[(\d+)\]", lambda m: f"({entries[m[1]]})", body)
