@@ -253,7 +253,7 @@ def read_reply(agent: Agent, text: str) -> Mapping[str, Any]:
     value = _json_of(agent, text)
     if agent.declines and isinstance(value, dict):
         reason = value.pop("decline", None)
-        if isinstance(reason, str) and reason.strip() and reason.strip().lower() not in ("null", "none", "no"):
+        if isinstance(reason, str) and reason.strip(NO_REASON).lower() not in ("", "null", "none", "no", "false", "n/a"):
             raise Declined(reason.strip())
     try:
         return _model_of(agent).model_validate(value).model_dump(exclude_none=True)
@@ -262,6 +262,8 @@ def read_reply(agent: Agent, text: str) -> Mapping[str, Any]:
         raise Misfit("The reply does not fit:\n" + "\n".join(lines)) from None
 
 
+NO_REASON = " \t\n.,;:-{}[]()\"'`"
+"""What may stand around the word null where a model means that it does not decline."""
 FIELDS_TAIL = re.compile(r"<fields>\s*(.*?)\s*</fields>", re.S)
 FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n\s*```\s*\Z", re.S)
 
