@@ -457,7 +457,8 @@ async def citations_numbered(example: Example, skill: Any, ask: Ask) -> Verdict:
     body, found, tail = answer.rpartition(f"\n{heading}\n")
     entries = dict(re.findall(r"^\[(\d+)\] (.+)$", tail, re.M))
     used = list(dict.fromkeys(re.findall(r"\[(\d+)\]", body)))
-    if not found or used != [str(i + 1) for i in range(len(entries))] or len(set(entries.values())) != len(entries):
+    counted = [str(i + 1) for i in range(len(entries))]
+    if not found or used != counted or list(entries) != counted or len(set(entries.values())) != len(entries):
         return failed(f"numbers in the text: {used}, in the list: {list(entries)}",
                       hint="Number by first mention, one number a source, and list each once.")
     back = re.sub(r"\[(\d+)\]", lambda m: f"({entries[m[1]]})", body)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from preceptor.checks.text import occurrences, plain_sentences, settled, stands_alone
+from preceptor.checks.text import occurrences, sentences, settled, stands_alone
 from preceptor.draws import draw, one
 from preceptor.skills.text_modification.building import (
     KindLike,
@@ -81,16 +81,15 @@ def edit_session(material: Material, kind: KindLike, seed: str) -> Instruction:
     The sentence was taken from the text and holds the name and the term that the earlier wishes bind.
     """
     text = passage(material, kind, seed)
-    plain = [(i, plain_sentences(p) or []) for i, p in enumerate(text.split("\n\n"))]
-    found = [(i, s) for i, said in plain if len(said) > 2 for s in said]
-    names_ = clean_names(text, language_of(material))
-    able = [(i, s, n, w) for i, s in found for n in names_ if n in s and text.count(n) > 1 for w in _repeated(s, text, n)
-            if text.count(s) == 1 and text.split("\n\n")[i].endswith(s) and "\n" not in s]
-    if not able or re.search(r"[*_`]|^\s*\d+[.)] ", text, re.M):
-        raise Unfit("no closing sentence with a name and a word that stand elsewhere too")
-    at, sentence, name, term = one(able, seed, kind.name, material.id, "sentence", name=str)
+    able = _bound(text, clean_names(text, language_of(material)))
+    if not able or re.search(r"[*_`]|==|~~|^\s*(?:\d+[.)]|[-#>|]) ?", text, re.M):
+        raise Unfit("no closing sentence with a name or a word that stands elsewhere too, or a text full of marks")
+    at, last, name, term = one(able, seed, kind.name, material.id, "sentence", name=str)
+    sentence = " ".join(last.split())
     pieces = text.split("\n\n")
-    given = "\n\n".join([*pieces[:at], pieces[at][: -len(sentence)].strip(), *pieces[at + 1 :]])
+    rest = pieces[at][: -len(last)].strip()
+    given = "\n\n".join([*pieces[:at], rest, *pieces[at + 1 :]])
+    text = "\n\n".join([*pieces[:at], f"{rest} {sentence}", *pieces[at + 1 :]])
     mark = one(list(kind.data["marks"]), seed, kind.name, material.id, "mark")
     new = f"<<{''.join(w[0] for w in name.split())}>>"
     turns, texts = _wishes(given, name, new, term, mark)
@@ -109,10 +108,22 @@ def edit_session(material: Material, kind: KindLike, seed: str) -> Instruction:
     return replace(made, history=tuple(history))
 
 
-def _repeated(sentence: str, text: str, name: str) -> list[str]:
-    """Plain words of the sentence that stand elsewhere in the text too, in one spelling."""
-    found = [w for w in dict.fromkeys(re.findall(r"\b[a-zäöüß]{6,}\b", sentence)) if w not in name]
-    return [w for w in found if len(occurrences(text, w)) > 1 and stands_alone(text, w)][:2]
+def _bound(text: str, found: Sequence[str]) -> list[tuple[int, str, str, str]]:
+    """Paragraph, its last sentence, a name and a word: both stand outside the sentence, one at least inside it too."""
+    able = []
+    for at, piece in enumerate(text.split("\n\n")):
+        said = sentences(piece)
+        if len(said) < 2 or text.count(said[-1]) != 1 or not piece.endswith(said[-1]) or len(said[-1]) > 300:
+            continue
+        last, outside = said[-1], text.replace(said[-1], " ")
+        terms = [w for w in dict.fromkeys(re.findall(r"\b[a-zäöüß]{6,}\b", last)) if stands_alone(text, w)]
+        terms = [w for w in terms if occurrences(outside, w)]
+        for name in found:
+            common = terms or [w for w in re.findall(r"\b[a-zäöüß]{6,}\b", outside) if stands_alone(text, w)][:1]
+            if occurrences(outside, name) and (terms or occurrences(last, name)):
+                able += [(at, last, name, term) for term in common[:2] if term not in name]
+    both = [a for a in able if occurrences(a[1], a[2]) and occurrences(a[1], a[3])]
+    return both or able
 
 
 def _wishes(text: str, name: str, new: str, term: str, mark: str) -> tuple[list[str], list[str]]:

@@ -81,6 +81,10 @@ def _parts(kind: KindLike) -> dict[str, tuple[Mapping[str, Any], list[str]]]:
 BUILDERS = {**{name: _guarded(builder) for name, builder in PLAIN.items()}, "two_edits": two_edits}
 
 
+GIVEN = ("material", "kind", "instruction", "hints", "avoid")
+"""The slots that the default instruct step fills in this pack's wording agents, beside those that every agent has."""
+
+
 # ── steps ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
