@@ -14,8 +14,21 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "preceptor"
 BEGIN, END = "<!-- tree: written by scripts/docs.py -->", "<!-- end of tree -->"
 FIRST = (
-    "types.py", "errors.py", "draws.py", "prompts.py", "skill.py", "recipe.py", "flows", "skills", "checks", "corpus",
-    "models", "tools", "engine", "export", "factory.py",
+    "types.py",
+    "errors.py",
+    "draws.py",
+    "prompts.py",
+    "skill.py",
+    "recipe.py",
+    "flows",
+    "skills",
+    "checks",
+    "corpus",
+    "models",
+    "tools",
+    "engine",
+    "export",
+    "factory.py",
 )
 """In the order of reading; what is not named here follows by name."""
 FLOWS = ("produce.py", "flow1_transform.py", "flow2_instruct.py", "flow3_refine.py", "respond.py", "verify.py")

@@ -34,8 +34,12 @@ def main() -> None:
 def small_run(folder: Path) -> Path:
     """The pack that `preceptor new` makes, run on its own document by its own script."""
     pack = new_skill("harbour_rules", folder)
-    table = {"documents": [str(pack / "golden/documents/*.md")], "skills": [str(pack)], "licence": "Apache-2.0",
-             "teacher": f"scripted:{pack}/trial.jsonl"}
+    table = {
+        "documents": [str(pack / "golden/documents/*.md")],
+        "skills": [str(pack)],
+        "licence": "Apache-2.0",
+        "teacher": f"scripted:{pack}/trial.jsonl",
+    }
     return factory.run(recipe_of(table, pack / "golden"), folder / "run").folder
 
 

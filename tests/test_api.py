@@ -16,8 +16,27 @@ from preceptor.recipe import recipe_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 0.3
-HEAVY = ("aiohttp", "uvloop", "pyarrow", "pydantic", "jinja2", "rich", "click", "sqlite3", "xllamacpp", "kreuzberg",
-         "trafilatura", "tantivy", "rensa", "numpy", "py3langid", "pydantic_monty", "datasets", "torch", "asyncio")
+HEAVY = (
+    "aiohttp",
+    "uvloop",
+    "pyarrow",
+    "pydantic",
+    "jinja2",
+    "rich",
+    "click",
+    "sqlite3",
+    "xllamacpp",
+    "kreuzberg",
+    "trafilatura",
+    "tantivy",
+    "rensa",
+    "numpy",
+    "py3langid",
+    "pydantic_monty",
+    "datasets",
+    "torch",
+    "asyncio",
+)
 """What the import of the package alone must not bring along."""
 OPTIONAL = tuple(name for name in HEAVY if name not in ("pydantic", "jinja2", "sqlite3", "asyncio", "rich", "click"))
 """What not even the use of every public name may bring along."""
@@ -34,7 +53,9 @@ def told(code: str, **env: str) -> str:
 
 def test_every_public_name_is_documented_and_nothing_else_is() -> None:
     table = (ROOT / "docs" / "python.md").read_text(encoding="utf-8").partition("|---|---|")[2].partition("\n\n")[0]
-    named = {name for line in table.splitlines() for name in re.findall(r"`(\w+)[(`]", line.split("|")[1] if "|" in line else "")}
+    named = {
+        name for line in table.splitlines() for name in re.findall(r"`(\w+)[(`]", line.split("|")[1] if "|" in line else "")
+    }
     assert named == set(preceptor.__all__)
     assert set(preceptor.WHERE) == set(preceptor.__all__)
 

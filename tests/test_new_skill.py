@@ -86,19 +86,49 @@ CHECKS = (same_count,)
     "replies.jsonl": "\n".join(
         json.dumps(line)
         for line in (
-            {"agent": "knitting/2_instruct/stitch_count", "times": "always", "fields": {
-                "working": [{"quote": "Cast on 96 stitches", "value": 96}, {"quote": "adds 8 stitches", "value": 8}],
-                "formula": "96 + 3 * 8", "answer": 120, "question": "How many stitches are there after three increase rounds?"}},
-            {"agent": "knitting/2_instruct/term", "times": "always", "fields": {
-                "evidence": ["*yo* means: bring the yarn to the front over the\nneedle"], "answer": "bring the yarn to the front over the needle",
-                "accepts": ["bring the yarn forward over the needle"], "question": "What is the knitter to do at yo?"}},
-            {"agent": "*/answer", "contains": "three increase", "sample": 0, "times": "always",
-             "fields": {"answer": "114: 96 and three times 6.", "final": "114 stitches"}},
-            {"agent": "*/answer", "contains": "three increase", "sample": 1, "times": "always",
-             "fields": {"answer": "120: 96 and three times 8.", "final": "120 stitches"}},
-            {"agent": "*/answer", "contains": "at yo", "times": "always",
-             "fields": {"answer": "Bring the yarn to the front over the needle, which makes a new stitch.",
-                        "final": "bring the yarn to the front over the needle"}},
+            {
+                "agent": "knitting/2_instruct/stitch_count",
+                "times": "always",
+                "fields": {
+                    "working": [{"quote": "Cast on 96 stitches", "value": 96}, {"quote": "adds 8 stitches", "value": 8}],
+                    "formula": "96 + 3 * 8",
+                    "answer": 120,
+                    "question": "How many stitches are there after three increase rounds?",
+                },
+            },
+            {
+                "agent": "knitting/2_instruct/term",
+                "times": "always",
+                "fields": {
+                    "evidence": ["*yo* means: bring the yarn to the front over the\nneedle"],
+                    "answer": "bring the yarn to the front over the needle",
+                    "accepts": ["bring the yarn forward over the needle"],
+                    "question": "What is the knitter to do at yo?",
+                },
+            },
+            {
+                "agent": "*/answer",
+                "contains": "three increase",
+                "sample": 0,
+                "times": "always",
+                "fields": {"answer": "114: 96 and three times 6.", "final": "114 stitches"},
+            },
+            {
+                "agent": "*/answer",
+                "contains": "three increase",
+                "sample": 1,
+                "times": "always",
+                "fields": {"answer": "120: 96 and three times 8.", "final": "120 stitches"},
+            },
+            {
+                "agent": "*/answer",
+                "contains": "at yo",
+                "times": "always",
+                "fields": {
+                    "answer": "Bring the yarn to the front over the needle, which makes a new stitch.",
+                    "final": "bring the yarn to the front over the needle",
+                },
+            },
         )
     ),
     "recipe.toml": """
@@ -108,7 +138,7 @@ licence   = "CC0-1.0"
 teacher   = "scripted:replies.jsonl"
 skills    = ["knitting"]
 """,
-}  # fmt: skip
+}
 
 
 def typed(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
@@ -123,8 +153,15 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which somebody has done what docs/write-a-skill.md says, with matter of their own."""
     folder = tmp_path_factory.mktemp("workshop")
     assert typed(folder, "preceptor new knitting").returncode == 0
-    for gone in ("1_transform/notice.md", "2_instruct/stated_figure.md", "2_instruct/yes_or_no.md", "3_refine/goals.toml",
-                 "3_refine/suggester.md", "3_refine/editor.md", "trial.jsonl"):  # fmt: skip
+    for gone in (
+        "1_transform/notice.md",
+        "2_instruct/stated_figure.md",
+        "2_instruct/yes_or_no.md",
+        "3_refine/goals.toml",
+        "3_refine/suggester.md",
+        "3_refine/editor.md",
+        "trial.jsonl",
+    ):
         (folder / "knitting" / gone).unlink()
     for name, text in FILES.items():
         (folder / name).parent.mkdir(exist_ok=True)

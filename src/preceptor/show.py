@@ -71,7 +71,7 @@ def faults(found: Mapping[str, Sequence[str]]) -> None:
     for name, wrong in found.items():
         console.print(Text(f"{'✗' if wrong else '✓'} {name}", style="red" if wrong else "green"))
         for fault in wrong:
-            console.print(Text(f"    {fault}"))
+            console.print(Text(f"    {fault}"), soft_wrap=True)
     if any(found.values()):
         raise SystemExit(2)
 

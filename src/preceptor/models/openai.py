@@ -250,9 +250,9 @@ class OpenAIModel:
             if len(whole) > BODY_LIMIT:
                 response.close()
                 raise Fault("permanent", f"a reply of over {BODY_LIMIT // 2**20} MB", status=response.status)
-        raw = whole.decode("utf-8", "replace")
+        raw = self._key.scrub(whole.decode("utf-8", "replace"))  # an endpoint may send it back, and replies are stored
         try:
-            parsed = orjson.loads(bytes(whole))
+            parsed = orjson.loads(raw)
         except orjson.JSONDecodeError:
             parsed = None
         wait = retry_after(response.headers, time.time())
