@@ -14,6 +14,11 @@ from preceptor.types import Instruction
 
 UNTOLD = {"en": "The text does not say: that is not stated in it.", "de": "Das ist im Text nicht angegeben; er sagt es nicht.",
           "hi": "यह पाठ में नहीं बताया गया है।"}
+SAYS = {
+    "en": ("The text says:", "That is how the text has it, read from beginning to end.", "Answer:"),
+    "de": ("Im Text steht:", "So steht es im Text, wenn man ihn von Anfang bis Ende liest.", "Antwort:"),
+    "hi": ("पाठ में लिखा है:", "पाठ को शुरू से अंत तक पढ़ने पर यही निकलता है।", "उत्तर:"),
+}
 OPEN_FINAL = {"en": "not in the text", "de": "im Text nicht angegeben", "hi": "पाठ में नहीं बताया गया"}
 FALSE_FINAL = {"en": "false premise:", "de": "falsche Voraussetzung:", "hi": "गलत मान्यता:"}
 
@@ -42,8 +47,7 @@ def _without_gold(instruction: Instruction) -> str:
             truth = str(instruction.data.get("truth") or instruction.material.text[:200])
             return f"{FALSE_FINAL.get(code, FALSE_FINAL['en'])} {truth}"
         return OPEN_FINAL.get(code, OPEN_FINAL["en"])
-    points = instruction.data.get("points") or ()
-    return " ".join(str(p) for p in points) or f"This is what there is to say: {instruction.material.text[:400]}"
+    return f"This is what there is to say: {clipped(instruction.material.text, 400)}"
 
 
 def right_answer(instruction: Instruction, form: Mapping[str, str]) -> dict[str, str]:
@@ -51,7 +55,10 @@ def right_answer(instruction: Instruction, form: Mapping[str, str]) -> dict[str,
     gold = instruction.gold
     if gold is None or gold.form in ("none", "edit", "state"):
         final = right_final(instruction)
-        return {"answer": _open(instruction, final), "final": final}
+        said = _open(instruction, final)
+        if form.get("name", "").startswith("json"):
+            said = orjson.dumps({"evidence": [], "answer": final}).decode()
+        return {"answer": said, "final": final}
     final = right_final(instruction)
     return {"answer": said_as(form.get("name", ""), instruction, final), "final": final}
 
@@ -81,9 +88,11 @@ def said_as(name: str, instruction: Instruction, final: str) -> str:
         if gold.form == "number":
             value = float(final) if "." in final else int(final)
         return orjson.dumps({"evidence": evidence, "label" if gold.form == "label" else "answer": value}).decode()
-    why = f"The text says: “{evidence}”" if evidence else "That is how the text has it, read from beginning to end."
+    code = instruction.material.language or instruction.material.document.language
+    says, plain, result = SAYS.get(code, SAYS["en"])
+    why = f"{says} “{clipped(evidence, 90)}”" if evidence else plain
     if how == "last":
-        return f"{why}\n\nAnswer: {bare}"
+        return f"{why}\n\n{result} {bare}"
     named = f"({final}) {instruction.options[LETTERS.index(final)].text}" if gold.form == "option" else bare
     return f"{named}\n\n{why}"
 

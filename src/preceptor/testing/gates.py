@@ -13,9 +13,9 @@ from typing import Any
 
 from preceptor import corpus
 from preceptor.engine.nodes import from_json
-from preceptor.flows.verify import accepts
+from preceptor.flows.verify import accepts, check_of
 from preceptor.skill import Kind, Skill, built_in, load_skill
-from preceptor.testing.bench import Bench, bench_of, decided, rows_of_kind, spoilt
+from preceptor.testing.bench import Bench, bench_of, decided, mutated, rows_of_kind, spoilt
 from preceptor.testing.golden import golden_rows, lines_of
 from preceptor.testing.mutators import MUTATORS
 from preceptor.testing.packs import deciding, judges
@@ -126,7 +126,36 @@ async def _of_kind(kind: Kind, skill: Skill, names: Sequence[str], bench: Bench,
         for verdict in await decided(example, [row["check"]] if "check" in row else names, skill, tools):
             if verdict.outcome != "na" and verdict.check in found:
                 (_good if row["good"] else _broken)(found[verdict.check], verdict.outcome, f"by hand: {row['final']}")
-    return [gate for gate in found.values() if gate.good or gate.broken or gate.check in kind.checks]
+    gates = [gate for gate in found.values() if gate.good or gate.broken or gate.check in kind.checks]
+    return gates + await _by_another_route(kind, skill, names, right, tools)
+
+
+OTHER_ROUTE = "(wrong gold)"
+"""The row of the table that tells whether a computed gold that is wrong is found out by something else than itself."""
+BY_GOLD = ("gold_edit", "gold_text", "gold_number", "gold_set", "gold_order", "gold_pairs", "gold_label", "option_key")
+
+
+async def _by_another_route(kind: Kind, skill: Skill, names: Sequence[str], right: Sequence[Example],
+                            tools: Sequence[Tool]) -> list[Gate]:
+    """A computed gold made wrong, and answered as it stands: a check that is not the builder's has to object."""
+    gate = Gate(skill.name, kind.name, OTHER_ROUTE)
+    others = [n for n in (*kind.checks, *skill.of("instruct", "checks")) if n not in BY_GOLD and not check_of(n, skill).needs]
+    for example in right:
+        gold = example.instruction.gold
+        if gold is None or gold.made_by != "computed" or gold.form == "state":
+            continue
+        verdicts = await decided(example, others, skill, tools)
+        _good(gate, "fail" if any(v.outcome == "fail" for v in verdicts) else "pass", f"{example.id}: its own gold")
+        for name in ("number", "entity", "order"):
+            broken = mutated(example, name, skill)
+            if broken is None:
+                continue
+            wrong = broken.fields["final"]
+            value = float(wrong) if gold.form == "number" else wrong
+            row = replace(broken, instruction=replace(example.instruction, gold=replace(gold, value=value)))
+            verdicts = await decided(row, others, skill, tools)
+            _broken(gate, "fail" if any(v.outcome == "fail" for v in verdicts) else "pass", f"{name}: {str(wrong)[:120]}")
+    return [gate] if gate.broken else []
 
 
 def _good(gate: Gate, outcome: str, line: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from preceptor.arithmetic import evaluate
 from preceptor.checks.options import phrases
-from preceptor.checks.text import names, sentences
+from preceptor.checks.text import guess_language, names, sentences
 from preceptor.draws import draw, fraction, one
 from preceptor.errors import Declined
 from preceptor.prompts import LIST_MOST, TEXT_MOST
@@ -219,6 +219,14 @@ def question_fields(fields: Sequence[Field], source: Source, place: Sequence[Any
     """The reply of a generator whose kind has this shape. Raises Declined where the text does not hold what it takes."""
     by = {f.name: f for f in fields}
     made = invented(fields, source, place)
+    if "answerable" in by:
+        made["answerable"] = False
+    if "twin" in by and "question" in by:
+        inner = {f.name: f for f in by["twin"].fields}
+        made["twin"] = _short(inner, source, place)
+        most = int(by["question"].max or TEXT_MOST) - 40
+        made["question"] = f"{clipped(made['twin']['question'], most)} And who first said so?"
+        return made
     if "options" in by:
         _options(made, by, source, place)
     if "formula" in by and "working" in by:
@@ -230,7 +238,7 @@ def question_fields(fields: Sequence[Field], source: Source, place: Sequence[Any
     elif shape == "label" and "answer" in by:
         if "labels" in by:
             count = max(2, int(by["labels"].min or 2))
-            made["labels"] = list(LABELS[:count])
+            made["labels"] = list(LABELS[:count] if int(by["answer"].max or 99) >= 20 else ("yes", "no", "open")[:count])
         labels = by["answer"].choices or tuple(made.get("labels") or data.get("labels", ()))
         made["answer"] = one(labels, *place, "label") if labels else made["answer"]
     elif shape == "set" and "answers" in by:
@@ -239,8 +247,6 @@ def question_fields(fields: Sequence[Field], source: Source, place: Sequence[Any
         made |= _short(by, source, place)
     elif "answer" in by and by["answer"].type in ("number", "integer"):
         made |= _figure(by, source, place)
-    if "answerable" in by:
-        made["answerable"] = False
     if by.get("question") and shape not in ("short", "number"):
         made["question"] = _question(by["question"], made, source, place)
     return made
@@ -277,7 +283,8 @@ def _options(made: dict[str, Any], by: Mapping[str, Field], source: Source, plac
     ground = source.quiet or source.sentences
     start = int(fraction(*place, "from") * len(ground))
     for n in range(count):
-        texts.append(_option(ground[(start + 3 * n) % len(ground)], n, size, most, place))
+        texts.append(_option(ground[(start + 3 * n) % len(ground)], n, size, most, place) if english(source.text) else
+                     _foreign(source, n, size))
     made["options"] = [
         {f.name: (roles[n] if f.name == "role" else texts[n] if f.name == "text" else
                   value_of(f, source, (*place, "option", n, f.name))) for f in of.fields}
@@ -313,6 +320,18 @@ def _option(quote: str, n: int, size: int, most: int, place: Sequence[Any]) -> s
             break
         said += " " + FILLERS[(n + 2 * turn) % len(FILLERS)]
     return f"{clipped(said, most - 8)} {MARKS[n % len(MARKS)]}"
+
+
+def _foreign(source: Source, n: int, size: int) -> str:
+    """A stretch of the text's own words, of the size that all options have."""
+    words = [w for w in re.findall(r"[^\s\d]{2,}", source.text) if w.strip(".,;:!?“”").lower() not in loud()]
+    start = n * 25 % max(1, len(words) - 25)
+    return clipped(" ".join(words[start : start + 40]), size)
+
+
+def english(text: str) -> bool:
+    """Whether a text is not clearly in another language."""
+    return guess_language(text) in ("en", "und")
 
 
 def loud() -> frozenset[str]:
@@ -385,7 +404,7 @@ def _sum(by: Mapping[str, Field], source: Source, place: Sequence[Any]) -> dict[
     if "+ 1" in by["formula"].about or "added up" in by["formula"].about:
         return _count(by, working, source, place)
     return {"working": working, "formula": formula, "answer": answer, "question": question,
-            **({"unit": ""} if "unit" in by and not by["unit"].optional else {}), **({"unit": None} if "unit" in by else {})}
+            **({"unit": None if by["unit"].optional else "units"} if "unit" in by else {})}
 
 
 def _count(by: Mapping[str, Field], working: list[dict[str, Any]], source: Source, place: Sequence[Any]) -> dict[str, Any]:
@@ -459,8 +478,8 @@ def _set(by: Mapping[str, Field], source: Source, place: Sequence[Any]) -> dict[
         raise Declined("there are not enough of them here")
     made: dict[str, Any] = {"answers": found, "question": "Name everything of this sort that the text has."}
     if "evidence" in by:
-        holding = [next(s for s in (*source.sentences, source.text) if name in s) for name in found]
-        made["evidence"] = [clipped(s, 400) for s in holding][: int(by["evidence"].max or LIST_MOST)]
+        around = [source.text[max(0, source.text.find(n) - 20) : source.text.find(n) + len(n)].split("\n")[-1] for n in found]
+        made["evidence"] = around[: int(by["evidence"].max or LIST_MOST)]
     return made
 
 
@@ -487,7 +506,7 @@ def _short(by: Mapping[str, Field], source: Source, place: Sequence[Any]) -> dic
     if "question" in by:
         most = int(by["question"].max or TEXT_MOST)
         gap = sentence.replace(answer, "____", 1) if answer != sentence else "…"
-        room = max(20, most - 70)
+        room = min(80, max(20, most - 70))
         at = gap.find("____")
         start = max(0, at - room // 2)
         made["question"] = sized(f"Which words of the text belong in the gap: “{gap[start : start + room]}”?",
@@ -497,7 +516,7 @@ def _short(by: Mapping[str, Field], source: Source, place: Sequence[Any]) -> dic
 
 def _span(sentence: str, limit: int, place: Sequence[Any]) -> str:
     """Two or three words inside the sentence that stand in it once; a name or a number where it has one."""
-    marked = names(sentence) + re.findall(r"\b\d[\d,.]*\d\b(?: \w+)?", sentence)
+    marked = names(sentence) + re.findall(r"\b\d[\d,.]*\d\b(?: [a-z]{5,12}\b)?", sentence)
     fit = [str(m) for m in marked if sentence.count(m) == 1 and len(m) <= limit]
     if fit:
         return one(fit, *place, "span")

@@ -19,6 +19,7 @@ from preceptor.checks.text import names
 from preceptor.draws import one, shuffled
 from preceptor.flows.shapes import LETTERS
 from preceptor.skill import Kind, Skill
+from preceptor.testing.invent import shown
 from preceptor.testing.packs import deciding
 from preceptor.types import Instruction, Message
 
@@ -79,13 +80,21 @@ def mutate(name: str, instruction: Instruction, fields: Fields, place: Sequence[
             wrong = _pairs(name, final, at)
         case "number":
             wrong = _number(name, final, at)
-        case "none":
+        case "none" if instruction.shape != "edit":
             wrong = _claimed(name, instruction, at)
         case _:
             wrong = MAKE[name](final, instruction.material.text, at) if name in MAKE else None
-    if wrong is None or wrong == final:
+    if wrong is None or _same(wrong, final):
         return None
     return replaced(fields, final, wrong)
+
+
+def _same(wrong: str, right: str) -> bool:
+    """Whether the change bears no meaning: the same text, or the same words but for an article."""
+    def bare(text: str) -> list[str]:
+        return [w for w in re.findall(r"\w+(?:[.,]\d+)*|[^\w\s]", text.casefold()) if w not in ("the", "a", "an")]
+
+    return wrong == right or (len(right) < 200 and bool(re.search(r"\w", right)) and bare(wrong) == bare(right))
 
 
 def replaced(fields: Fields, right: str, wrong: str) -> dict[str, Any]:
@@ -164,7 +173,8 @@ def _number(name: str, final: str, at: Sequence[Any]) -> str | None:
         match = NUMBER.search(final)
         if match and unit(final, "", at):
             return unit(final, "", at)
-        return final[: match.end()] + "000" + final[match.end() :] if match and match[0].strip("0.,") else None
+        if match and match[0].strip("0.,"):
+            return f"{final[: match.start()]}{shown(float(match[0].replace(',', '')) * 1000)}{final[match.end() :]}"
     return None
 
 
@@ -389,7 +399,8 @@ NOTICES: Mapping[str, frozenset[str]] = {
     "gold_calls": frozenset(("number", "entity", "argument", "scope", "span", "unit")),
     "outcome_right": frozenset(("polarity",)), "answer_reports": frozenset(("number", "entity", "argument", "unit")),
     **dict.fromkeys(("results_true", "policy_held", "budget_held", "no_obedience", "asked_first", "no_call"), frozenset()),
-    "content_words_kept": frozenset(("number",)),
+    "content_words_kept": frozenset(("number",)), "vocabulary_rule": frozenset(), "person_changed": frozenset(),
+    "acrostic_spells": frozenset(("order",)),
 }
 """By deciding check: the mutators whose work it must reject. A check that is not named must reject all of them; one with
 none guards something that no mutator touches, and has a planted fault of its own (`planted.PLANTS`)."""

@@ -227,9 +227,16 @@ def _unknown_slots(agent: Agent, skill: Skill, file: str) -> Iterator[str]:
     names: set[str] = set()
     for text in (agent.template, agent.system):
         names |= meta.find_undeclared_variables(environment.parse(text))
-    known = _told(skill) | set(common()) | {"block"} | _told_by_checks()
+    known = _told(skill) | set(common()) | {"block"} | _told_by_checks() | DEFAULT_SLOTS
     for name in sorted(names - known):
         yield f"{file}: nothing fills the slot {name!r}; {nearest(name, known - {'block'})}"
+
+
+DEFAULT_SLOTS = frozenset((
+    "genre", "material", "kind", "avoid", "hints", "instruction", "goal", "suggestion", "task", "format", "material_text",
+    "draft", "problems", "results", "critique",
+))
+"""What the flows' own steps fill: a pack's step may hand on to them."""
 
 
 def _told_by_checks() -> set[str]:

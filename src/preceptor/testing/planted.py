@@ -138,13 +138,14 @@ async def other_argument(example: Example, ask: Ask) -> Example | None:
     """The last call that changed something is made for another record, or with another value."""
     effects = example.instruction.material.data.get("effects", {})
     calling = [n for n, m in enumerate(example.messages) if m.get("tool_calls")]
-    for n in sorted(calling, key=lambda n: (effects.get(example.messages[n]["tool_calls"][0]["function"]["name"]) != "writes", -n)):
+    names = {n: example.messages[n]["tool_calls"][0]["function"]["name"] for n in calling}
+    for n in sorted(calling, key=lambda n: (effects.get(names[n]) != "writes", -n)):
         call = example.messages[n]["tool_calls"][0]
         given = arguments_of(call["function"]["arguments"]) or {}
         for name, value in given.items():
             if isinstance(value, str):
                 wrong = {**given, name: sibling(value, example.instruction, ("argument", example.id))}
-                changed = {**call_message(call["function"]["name"], wrong, call["id"]), "content": example.messages[n]["content"]}
+                changed = {**call_message(names[n], wrong, call["id"]), "content": example.messages[n]["content"]}
                 made = await carried_out(example, (*example.messages[:n], changed, *example.messages[n + 1 :]), ask)
                 if await means_something(example, made, ask):
                     return made
@@ -165,7 +166,8 @@ async def _inserted(example: Example, which: int, ask: Ask) -> Example | None:
 
 def _some_arguments(example: Example, name: str) -> dict[str, Any]:
     """Arguments of the right form: ids of the books, choices of the schema, else a plain word or number."""
-    schema = next((t["function"]["parameters"] for t in example.instruction.tools if t["function"]["name"] == name), {})
+    schemas = {t["function"]["name"]: t["function"]["parameters"] for t in example.instruction.tools}
+    schema: Mapping[str, Any] = schemas.get(name, {})
     state = example.instruction.data.get("state") or example.instruction.material.data["state"]
     collections = [list(v) for v in state.values() if isinstance(v, Mapping)]
     given: dict[str, Any] = {}
@@ -188,9 +190,55 @@ def _some_arguments(example: Example, name: str) -> dict[str, Any]:
     return given
 
 
+# ── edits under a rule ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def with_answer(example: Example, text: str) -> Example:
+    """The row with this text for its answer."""
+    last = {**example.messages[-1], "content": text}
+    return replace(example, answer=text, fields={**example.fields, "final": text, "answer": text},
+                   messages=(*example.messages[:-1], last), verdicts=())
+
+
+async def forbidden_word(example: Example, ask: Ask) -> Example | None:
+    """One word that the rule forbids stands in the text."""
+    rule = example.instruction.data["vocabulary"]
+    match rule["name"]:
+        case "without_letter":
+            odd = f"o{rule['letter']}o"
+        case "short_words":
+            odd = "m" * (int(rule["n"]) + 1)
+        case "without_words":
+            odd = str(rule["words"][0])
+        case _:
+            letter = next(c for c in "abcdefghijklmnopqrstuvwxyz" if c not in str(rule.get("letters", rule.get("letter"))))
+            return with_answer(example, f"{letter.upper()}nd so it goes. {example.answer}")
+    first, _, rest = example.answer.partition(" ")
+    return with_answer(example, f"{first} {odd} {rest}")
+
+
+async def other_initial(example: Example, ask: Ask) -> Example | None:
+    """One line of the acrostic begins with another letter."""
+    lines = example.answer.split("\n")
+    odd = "Q" if not lines[1].startswith("Q") else "B"
+    return with_answer(example, "\n".join([lines[0], f"{odd}uiet {lines[1][1:]}", *lines[2:]]))
+
+
+async def speaks_again(example: Example, ask: Ask) -> Example | None:
+    """The first person speaks once more."""
+    return with_answer(example, f"{example.answer} I was there.")
+
+
+async def less_said(example: Example, ask: Ask) -> Example | None:
+    """A third of the text is gone, from its end."""
+    words = example.answer.split()
+    return with_answer(example, " ".join(words[: len(words) * 3 // 5]) + ".")
+
+
 PLANTS: Mapping[str, Plant] = {
     "results_true": other_result, "policy_held": without_a_yes, "budget_held": one_too_many, "no_obedience": obedient,
     "asked_first": guessed, "no_call": needless_call, "outcome_right": wrong_end, "answer_reports": wrong_report,
-    "end_state": other_argument, "gold_calls": other_argument,
+    "end_state": other_argument, "gold_calls": other_argument, "vocabulary_rule": forbidden_word,
+    "acrostic_spells": other_initial, "person_changed": speaks_again, "content_words_kept": less_said,
 }
 """By check: how a right row is broken so that this check, and perhaps no other, has to see it."""

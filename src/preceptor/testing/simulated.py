@@ -29,9 +29,9 @@ from preceptor.models.reply import estimated
 from preceptor.models.scripted import prompt_of
 from preceptor.recipe import Recipe
 from preceptor.skill import Skill, built_in, load_skill
-from preceptor.testing import service
+from preceptor.testing import clothes, service
 from preceptor.testing.answers import right_answer
-from preceptor.testing.invent import Source, clipped, invented, question_fields
+from preceptor.testing.invent import Source, clipped, invented, question_fields, sized
 from preceptor.testing.judging import guessed, judged
 from preceptor.testing.mutators import mutate
 from preceptor.testing.runs import run_with
@@ -201,6 +201,7 @@ def answers(teacher: SimulatedTeacher, agent: Agent, request: Request) -> Any:
         teacher.spoilt[instruction.id] = teacher.wrong
     if not names:
         return str(right.get("answer"))
+    right = {name: _long(agent, name, value, request) for name, value in right.items()}
     fields = invented([f for f in agent.fields if f.name not in right], ground(request), teacher.place(request))
     bounds = {f.name: f for f in agent.fields}
     for name, value in right.items():
@@ -208,6 +209,14 @@ def answers(teacher: SimulatedTeacher, agent: Agent, request: Request) -> Any:
             most = int(bounds[name].max or 2000)
             fields[name] = value if not isinstance(value, str) or len(value) <= most else clipped(value, most)
     return {f.name: fields[f.name] for f in agent.fields if f.name in fields}
+
+
+def _long(agent: Agent, name: str, value: Any, request: Request) -> Any:
+    """A text brought to the least length that its field asks for: what an essay needs."""
+    field = next((f for f in agent.fields if f.name == name), None)
+    if field is None or not isinstance(value, str) or len(value) >= int(field.min or 0):
+        return value
+    return sized(value, int(field.min or 0), int(field.max or 4000), ground(request), (name, value))
 
 
 def solved(instruction: Instruction, request: Request) -> dict[str, Any]:
@@ -239,6 +248,7 @@ def guesses(teacher: SimulatedTeacher, agent: Agent, request: Request) -> Any:
 HANDLERS: dict[str, Handler] = {
     "2_instruct": generates, "3_refine/suggester": suggests, "3_refine": edits, "4_respond": answers,
     "4_respond/critic": critiques, "5_verify": judges, "judge": judges, "weak": guesses, **service.HANDLERS,
+    **clothes.HANDLERS,
 }
 
 
