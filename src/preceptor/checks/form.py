@@ -226,7 +226,7 @@ async def acrostic_spells(example: Example, skill: Any, ask: Ask) -> Verdict:
     return passed(f"spells {word}")
 
 
-FIRST = re.compile(r"\b(?:I|me|my|mine|myself|I['’](?:m|ve|d|ll))\b")
+FIRST = re.compile(r"\b(?:I|[Mm]e|[Mm]y|[Mm]ine|[Mm]yself|I['’](?:m|ve|d|ll))\b")
 
 
 @check(decides=True, languages=("en",),

@@ -415,17 +415,19 @@ def content_words(text: str) -> list[str]:
 
 
 @check(decides=True, languages=("en", "de", "fr", "es", "it", "nl", "pt"),
-       sees="the words that carry the text are all there, in their old order, but for data.slack (a tenth)",
+       sees="the words that carry the text are all there, in order, but for data.slack (a tenth), and few others",
        blind="small words such as not; a change hidden in the slack, where it is neither number nor name")
 async def content_words_kept(example: Example, skill: Any, ask: Ask) -> Verdict:
     import difflib
 
     before, after = content_words(source(example)), content_words(edited(example))
     slack = float(example.instruction.data.get("slack", 0.1))
-    kept = difflib.SequenceMatcher(None, before, after, autojunk=False).ratio()
+    blocks = difflib.SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
+    matched = sum(block.size for block in blocks)
+    kept, own = matched / max(1, len(before)), matched / max(1, len(after))
     new_numbers = Counter(numbers(edited(example))) != Counter(numbers(source(example)))
     lost = [n for n in names(source(example), language_of(example)) if n not in edited(example)]
-    if kept < 1 - slack or new_numbers or lost:
+    if kept < 1 - slack or own < 1 - 3 * slack or new_numbers or lost:
         why = f"{kept:.0%} of the wording kept" + (", numbers changed" if new_numbers else "")
         return failed(why + (f", lost {', '.join(lost)}" if lost else ""),
                       hint="More was changed than the task asks for: words, names or numbers of the text are gone.")

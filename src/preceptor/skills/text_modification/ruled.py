@@ -80,7 +80,7 @@ def person_change(material: Material, kind: KindLike, seed: str) -> Instruction:
     role = one(list(kind.data["roles"]), *drawn, "role")
     forms = one([["she", "her", "hers"], ["he", "him", "his"], ["they", "them", "their"]], *drawn, "forms", name=str)
     request = request_for(kind, material, seed, role=role, pronoun=forms[0])
-    return task(material, kind, request, text, None, [role, forms[0]], person={"name": role, "forms": forms}, slack=0.25)
+    return task(material, kind, request, text, None, [role, forms[0]], person={"name": role, "forms": forms}, slack=0.08)
 
 
 def split_sentences(material: Material, kind: KindLike, seed: str) -> Instruction:
@@ -91,4 +91,4 @@ def split_sentences(material: Material, kind: KindLike, seed: str) -> Instructio
     if len(long) < 2 or re.search(r"^\s*(?:[-*|#>]|\d+[.)])", text, re.M):
         raise Unfit(f"fewer than two sentences well over {limit} words, or a list")
     request = request_for(kind, material, seed, limit=limit, count=len(long))
-    return task(material, kind, request, text, None, [str(limit)], sentence_words=limit, slack=0.2, count=len(long))
+    return task(material, kind, request, text, None, [str(limit)], sentence_words=limit, slack=0.12, count=len(long))
