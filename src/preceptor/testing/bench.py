@@ -92,17 +92,19 @@ async def rows_of_kind(
     mutators: Sequence[str] = MUTATORS, teacher: SimulatedTeacher | None = None,
 ) -> Bench:
     """Up to `want` right rows of the kind, and of each the wrong ones that the mutators make of it."""
-    bench = Bench(kind.name)
+    bench, enough = Bench(kind.name), want
     model = teacher or SimulatedTeacher([skill])
     for number in range(passes):
         for document in documents:
-            if len(bench.right) >= want:
+            if len(bench.right) >= enough:
                 break
             ask = FakeAsk(model, tools=tools, roles=ROLES, document=document, seed=f"bench/{number}")
             produced = await produce(document, open_to(alone(kind, skill, document.kind)), ask)
             bench.right += [e for e in produced.examples if e.answered_by == "model"]
+            if any(e.instruction.parent for e in produced.examples):  # twins: enough of both
+                enough = max(enough, 2 * want)
             bench.dropped += produced.dropped
-    for example in bench.right[:want]:
+    for example in bench.right[:enough]:
         if accepts(example.verdicts):
             bench.wrong += [w for name in mutators if (w := await spoilt(example, name, kind, skill, tools))]
             said = [v.check for v in example.verdicts if v.decides and v.by == "code" and v.outcome != "na"]

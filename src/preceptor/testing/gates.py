@@ -210,9 +210,8 @@ def _json(value: Any) -> str:
 
 
 def default_documents() -> list[Document]:
-    """The project's own example documents, from the clone or from the installed package."""
+    """The project's own example documents, from the clone or from the installed package, and tables of the kit's own."""
     here = Path(__file__).parent.parent
-    for folder in (here.parent.parent / "examples" / "documents", here / "demo"):
-        if folder.is_dir():
-            return list(corpus.read([folder], root=folder).documents)
-    return []
+    own = Path(__file__).parent / "documents"
+    folder = next((f for f in (here.parent.parent / "examples" / "documents", here / "demo") if f.is_dir()), own)
+    return [d for f in dict.fromkeys((folder, own)) for d in corpus.read([f], root=f).documents]

@@ -86,13 +86,14 @@ def _person(instruction: Instruction, data: Mapping[str, Any]) -> str:
         nonlocal seen
         word = match[0].replace("’", "'")
         new = forms.get(word.casefold(), word)
+        new = new.capitalize() if word[0] == "M" else new
         if not seen and word == "I":
             seen = True
             return name
         return new
 
     pieces = re.split(r"([\"“][^\"”]*[\"”])", instruction.material.text)
-    pattern = r"\b(?:I['’](?:m|ve|d|ll)|I|me|my|mine|myself)\b"
+    pattern = r"\b(?:I['’](?:m|ve|d|ll)|I|[Mm]e|[Mm]y|[Mm]ine|[Mm]yself)\b"
     done = [piece if n % 2 else re.sub(pattern, other, piece) for n, piece in enumerate(pieces)]
     text = "".join(done)
     return (text if name in text else f"{text.rstrip()} So says {name}.") + f" So {he} said."

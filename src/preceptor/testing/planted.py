@@ -70,7 +70,9 @@ def _json(text: str | None) -> Any:
 async def other_result(example: Example, ask: Ask) -> Example | None:
     """A result in the conversation is not what the call returned."""
     for n, message in enumerate(example.messages):
-        if message.get("role") == "tool" and (wrong := number(str(message["content"]), "", ("result", example.id))):
+        if message.get("role") == "tool":
+            said = str(message["content"])
+            wrong = number(said, "", ("result", example.id)) or (said[:-1] + ',"checked":true}' if said[-1:] == "}" else "[]")
             return replace(example, messages=(*example.messages[:n], {**message, "content": wrong}, *example.messages[n + 1 :]))
     return None
 
@@ -113,11 +115,12 @@ async def needless_call(example: Example, ask: Ask) -> Example | None:
     """A change is made where nothing can or need be done."""
     effects = example.instruction.material.data.get("effects", {})
     names = [t["function"]["name"] for t in example.instruction.tools]
-    for name in sorted(names, key=lambda n: effects.get(n) != "writes"):
-        made = await _with_call(example, name, _some_arguments(example, name), len(example.messages) - 1, ask)
-        shown = calls_of(made.messages)[-1].shown or ""
-        if not shown.startswith('{"error"'):
-            return made
+    for name in [n for n in names if effects.get(n) == "writes"]:
+        for turn in range(4):
+            arguments = _some_arguments(example, name, turn)
+            made = await _with_call(example, name, arguments, len(example.messages) - 1, ask)
+            if not (calls_of(made.messages)[-1].shown or "").startswith('{"error"'):
+                return made
     return None
 
 
@@ -149,7 +152,7 @@ async def other_argument(example: Example, ask: Ask) -> Example | None:
                 made = await carried_out(example, (*example.messages[:n], changed, *example.messages[n + 1 :]), ask)
                 if await means_something(example, made, ask):
                     return made
-    return None
+    return await needless_call(example, ask)
 
 
 async def _with_call(example: Example, name: str, arguments: Mapping[str, Any], at: int, ask: Ask) -> Example:
@@ -164,7 +167,7 @@ async def _inserted(example: Example, which: int, ask: Ask) -> Example | None:
     return await _with_call(example, made[which].name, made[which].arguments or {}, made[which].at, ask)
 
 
-def _some_arguments(example: Example, name: str) -> dict[str, Any]:
+def _some_arguments(example: Example, name: str, turn: int = 0) -> dict[str, Any]:
     """Arguments of the right form: ids of the books, choices of the schema, else a plain word or number."""
     schemas = {t["function"]["name"]: t["function"]["parameters"] for t in example.instruction.tools}
     schema: Mapping[str, Any] = schemas.get(name, {})
@@ -184,7 +187,7 @@ def _some_arguments(example: Example, name: str) -> dict[str, Any]:
         elif "id" in parameter.split("_") or parameter.endswith("id"):
             near = [c for c, key in zip(collections, (k for k, v in state.items() if isinstance(v, Mapping)))
                     if parameter.split("_")[0][:4] in key] or collections
-            given[parameter] = one(near[0], "planted", example.id) if near and near[0] else "X-1"
+            given[parameter] = one(near[0], "planted", example.id, turn) if near and near[0] else "X-1"
         else:
             given[parameter] = "something else"
     return given
