@@ -15,6 +15,7 @@ from tool_use_fakes import APIS, BAY, CODE, CODE_DOCUMENT, DRUM, MOVE, PERSON, P
 from preceptor.flows.verify import verify
 from preceptor.skill import load_skill
 from preceptor.skills.tool_use.action_format import action_format, from_actions, unmarked
+from preceptor.skills.tool_use.build import words, words_of
 from preceptor.skills.tool_use.skill import instruct, refine, respond, transform
 from preceptor.types import Call, Document, Dropped, Example, Instruction, Material, Reply
 
@@ -252,11 +253,18 @@ async def test_the_first_conversation_that_passes_is_the_row_and_the_failed_one_
 
 
 async def test_a_conversation_that_never_ends_is_bounded_and_rejected() -> None:
-    ask = YardAsk(assistant=Reply("", calls=(Call("get_drum", {"drum_id": "W-2041"}),)))
-    row = await row_of("one_api_all_parameters", ask)
-    assert row.status == "rejected"
-    assert row.fields["outcome"] == ""
+    def wanders(ask: YardAsk, slots: Any, sample: int, history: Any, tools: Any) -> Reply:
+        return Reply("", calls=(Call("get_drum", {"drum_id": f"W-{len(history)}"}),))
+
+    row = await row_of("one_api_all_parameters", YardAsk(assistant=wanders))
+    assert (row.status, row.fields["outcome"]) == ("rejected", "")
     assert len([m for m in row.messages if m["role"] == "assistant"]) == SKILL.of("respond", "rounds")
+
+
+async def test_the_same_call_three_times_running_ends_the_conversation() -> None:
+    row = await row_of("one_api_all_parameters", YardAsk(assistant=Reply("", calls=(Call("get_drum", {"drum_id": "W-2041"}),))))
+    assert row.status == "rejected"
+    assert len([m for m in row.messages if m["role"] == "assistant"]) == 3
 
 
 async def test_an_api_that_was_taken_away_cannot_be_called_all_the_same() -> None:
@@ -320,3 +328,11 @@ async def test_a_model_that_can_do_nothing_still_yields_rows_marked_as_gold(name
 
 def test_every_declared_api_has_a_name_of_its_own() -> None:
     assert len({a["name"] for a in APIS}) == len(APIS)
+
+
+def test_the_words_that_code_uses_are_there_in_every_language() -> None:
+    english = words_of("en")
+    for language in words():
+        assert set(words_of(language)) == set(english)
+    wordings = SKILL.styles["gold"]
+    assert all(set(entry) == set(wordings[0]) for entry in wordings)

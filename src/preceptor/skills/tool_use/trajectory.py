@@ -79,6 +79,8 @@ async def converse(instruction: Instruction, skill: Skill, ask: Ask, sample: int
             await talk.call(
                 [(c.name, None if c.arguments is None else dict(c.arguments)) for c in reply.calls], reply.text.strip(), ask
             )
+            if circling(talk):
+                break
             continue
         outcome, said = ended(reply)
         change_due = bool(instruction.data.get("change")) and not talk.changed_mind
@@ -90,6 +92,12 @@ async def converse(instruction: Instruction, skill: Skill, ask: Ask, sample: int
         await answered(talk, skill, ask, sample, change=str(instruction.data["change"]) if change_due else "")
         talk.changed_mind = talk.changed_mind or change_due
     return talk
+
+
+def circling(talk: Talk) -> bool:
+    """Whether the same call has been made three times running: whoever does that will not find the way out."""
+    last = talk.calls[-3:]
+    return len(last) == 3 and last[0] == last[1] == last[2]
 
 
 def ended(reply: Reply) -> tuple[str, str]:
