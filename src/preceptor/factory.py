@@ -194,9 +194,11 @@ def instructions_of(recipe: Recipe) -> list[Document]:
         if line.strip():
             source = f"{file.name}#{number}"
             try:
-                orjson.loads(line)
+                row = orjson.loads(line)
             except orjson.JSONDecodeError as error:
                 raise RecipeError(f"{file}, line {number}: not JSON: {error}") from None
+            if not isinstance(row, dict):
+                raise RecipeError(f"{file}, line {number}: not a JSON object, such as {{\"instruction\": \"…\"}}")
             made.append(
                 Document(
                     digest(source, line),
@@ -336,7 +338,8 @@ def tools_of(plan: Plan, folder: Path, documents: Sequence[Document], sandbox: S
     search = plan.recipe.search
     address = tools.Address(search.url, search.hosts, search.results) if search else None
     wanted = [name for name in tools.TOOLS if name in named and (name != "search" or documents or address)]
-    opened = list(tools.open_tools(wanted, corpus=documents, address=address, sandbox=sandbox).values())
+    searched = sorted(documents, key=lambda d: d.id)  # the index is the same, in whatever order they were read
+    opened = list(tools.open_tools(wanted, corpus=searched, address=address, sandbox=sandbox).values())
     if plan.recipe.pause_after:
         opened.append(Review(folder / "review.jsonl"))
     return opened
@@ -408,7 +411,7 @@ async def _run(
     models: Mapping[str, Model] | None,
     signals: bool,
 ) -> Run:
-    examples, documents = examples_of(plan.recipe), _documents(plan, notice, limit)
+    examples, documents = examples_of(plan.recipe), _documents(plan, notice, limit, _stored(folder))
     async with opened(plan, folder, documents, notice, models) as outside:
         await _same_run(outside.journal, plan, add, fork_from)
         ended = await engine.run(
@@ -417,14 +420,29 @@ async def _run(
     return Run(folder, ended)
 
 
-def _documents(plan: Plan, notice: Notice, limit: int) -> list[Document]:
+def _documents(plan: Plan, notice: Notice, limit: int, stored: Sequence[Document] = ()) -> list[Document]:
+    """The run's documents: those it has, in their order, then what is read and is like none of them."""
     if plan.recipe.start == "respond":
         return list(islice(instructions_of(plan.recipe), limit or None))
-    read = documents_of(plan.recipe)
+    known = corpus.Known()
+    for document in stored:
+        known.twin(document)  # remembered, so that what repeats it is left out
+    read, held = documents_of(plan.recipe, known), {document.source for document in stored}
     for line in read.lines:
-        if line.reason:
+        if line.reason and line.source not in held:
             notice(f"{line.source}: {line.reason}")
-    return list(islice(read.documents, limit or None))
+    return list(islice((*stored, *read.documents), limit or None))
+
+
+def _stored(folder: Path) -> list[Document]:
+    """The documents that a run has planned already, in plan order; none where there is no run."""
+    if not (folder / "run.db").exists():
+        return []
+    store = Store(folder)
+    try:
+        return store.documents()
+    finally:
+        store.close()
 
 
 async def _same_run(journal: Journal, plan: Plan, add: bool, fork_from: str | Path) -> None:
@@ -434,7 +452,7 @@ async def _same_run(journal: Journal, plan: Plan, add: bool, fork_from: str | Pa
         if fork_from:
             await fork(journal, Path(fork_from))
         await journal.remember("fingerprint", now)
-        await journal.remember("recipe", plan.recipe.model_dump(mode="json"))
+        await journal.remember("recipe", {**plan.recipe.model_dump(mode="json"), "root": str(plan.recipe.root.absolute())})
         await journal.remember("skipped", plan.skipped())
         return
     changed = sorted(k for k in {*now, *before} if now.get(k) != before.get(k))
@@ -542,6 +560,7 @@ def recheck(
     store = Store(folder)
     try:
         table, held = store.meta("recipe"), list(store.examples())
+        items = {row.item: store.item(row.item) for row in held}
         generation = store.next_generation()
     finally:
         store.close()
@@ -549,17 +568,21 @@ def recheck(
     stored = recipe_of({k: v for k, v in table.items() if v is not None}, Path(table.get("root", ".")))
     judges = {role: getattr(now, role) for role in ("judge", "weak")} if now else {}
     plan = plan_of(stored.model_copy(update={**judges, "root": now.root if now else stored.root}))
-    return asyncio.run(_recheck(folder, plan, held, generation, notice, models))
+    return asyncio.run(_recheck(folder, plan, [(items[row.item], row) for row in held], generation, notice, models))
 
 
 async def _recheck(
-    folder: Path, plan: Plan, held: Sequence[Any], generation: int, notice: Notice, models: Mapping[str, Model] | None
+    folder: Path,
+    plan: Plan,
+    held: Sequence[tuple[Item, Any]],
+    generation: int,
+    notice: Notice,
+    models: Mapping[str, Model] | None,
 ) -> Rechecked:
     changed = []
     examples = examples_of(plan.recipe)
     async with opened(plan, folder, (), notice, models) as outside:
-        for row in held:
-            item = Item(row.node.instruction.material.document, row.skill, 0, 0)
+        for item, row in held:
             verdicts = await anew(row.node, plan.skills[row.skill], door(outside, plan, examples)(item))
             status = "accepted" if accepts(verdicts) else "rejected"
             status = "surplus" if status == "accepted" and row.node.status == "surplus" else status

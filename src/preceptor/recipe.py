@@ -20,6 +20,14 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Route(_Part):
+    """Documents, by globs of their sources, that are taken through these transformers to these kinds and no others."""
+
+    documents: tuple[str, ...]
+    transformers: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+
+
 class SkillChoice(_Part):
     """What a recipe says of one skill: which kinds, and which of the pack's numbers it sets otherwise."""
 
@@ -35,6 +43,8 @@ class SkillChoice(_Part):
     verify: dict[str, Any] = Field(default_factory=dict)
     documents: tuple[str, ...] = ()
     """Globs of sources this skill is taught with; empty: all documents."""
+    routes: tuple[Route, ...] = ()
+    """The first route that fits a document narrows what is made of it."""
 
 
 class Limits(_Part):

@@ -210,7 +210,7 @@ def load_skill(name: str | Path, near: Path | None = None) -> Skill:
 def _load(path: Path) -> Skill:
     head = read_toml(path / "skill.toml")
     reject_unknown(head, SKILL_KEYS, f"{path / 'skill.toml'}")
-    base = load_skill(head["extends"], path.parent) if "extends" in head else None
+    base = _load(_extended(head["extends"], path)) if "extends" in head else None
     agents = dict(base.agents) if base else _shared_agents()
     agents |= _agents(path)
     module = _module(path)
@@ -238,6 +238,24 @@ def _load(path: Path) -> Skill:
         module=module or (base.module if base else None),
     )
     return skill
+
+
+def _extended(name: str, path: Path) -> Path:
+    """The pack that the one at `path` is laid over: a name, or a path from that pack's own folder. Raises PackError where
+    that leads back to it; a pack in the box may be laid over by one of its own name."""
+    found = find_skill(name, path if name.startswith(".") else path.parent)
+    if found == path and "/" not in name and (BUILT_IN / name / "skill.toml").is_file():
+        found = BUILT_IN / name
+    chain, at = [path.resolve()], found.resolve()
+    while at not in chain:
+        chain.append(at)
+        below = read_toml(at / "skill.toml").get("extends")
+        if below is None or at.parent == BUILT_IN:
+            return found
+        at = find_skill(below, at if below.startswith(".") else at.parent).resolve()
+        if at == chain[-1] and (BUILT_IN / below / "skill.toml").is_file():
+            return found
+    raise PackError(f"{path / 'skill.toml'}: extends = {name!r} leads back to {at.name}; a pack cannot be laid over itself")
 
 
 def read_toml(path: Path) -> dict[str, Any]:

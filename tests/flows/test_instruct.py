@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flows.makings import TEXT, document, door, material, skill, template
 
+from flows.makings import TEXT, document, door, material, skill, template
 from preceptor.errors import ReplyError
 from preceptor.factory import plan_of
 from preceptor.flows.flow2_instruct import instruct, suiting

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flows.makings import EXAMPLES, REFINE, SMALL, Late, document, door, skill, template, trial
 
+from flows.makings import EXAMPLES, SMALL, Late, document, door, skill, template, trial
 from preceptor import factory
 from preceptor.corpus import read
 from preceptor.errors import EndpointError
 from preceptor.export.preference import pairs_of
 from preceptor.flows.produce import produce
-from preceptor.models.scripted import ScriptedModel, prompt_of
+from preceptor.models.scripted import ScriptedModel
 from preceptor.recipe import recipe_of
 from preceptor.skill import load_skill
 from preceptor.types import Completion, Document, Dropped, Produced, Request, canonical
@@ -51,9 +51,14 @@ async def test_the_rows_are_the_same_in_whatever_order_the_replies_arrive(tmp_pa
 async def test_a_kind_added_to_a_taxonomy_leaves_the_other_draws_as_they_were(tmp_path: Path) -> None:
     kinds = "".join(f'[[kind]]\nname = "k{n}"\nagent = "count"\nchecks = ["gold_text"]\n' for n in range(6))
     three = {"skill.toml": SMALL["skill.toml"].replace("pick = 1\n        [refine]", "pick = 3\n        [refine]")}
-    said = {"*/count": {"question": "How many?", "answer": "seventeen"}, "*/answer": {"answer": "Seventeen.", "final": "seventeen"}}
+    said = {
+        "*/count": {"question": "How many?", "answer": "seventeen"},
+        "*/answer": {"answer": "Seventeen.", "final": "seventeen"},
+    }
     before = skill(tmp_path, three, {"2_instruct/taxonomy.toml": kinds})
-    after = skill(tmp_path / "more", three, {"2_instruct/taxonomy.toml": kinds + kinds[: kinds.index("[[", 2)].replace("k0", "new")})
+    after = skill(
+        tmp_path / "more", three, {"2_instruct/taxonomy.toml": kinds + kinds[: kinds.index("[[", 2)].replace("k0", "new")}
+    )
 
     async def drawn(small: Any) -> list[str]:
         return [e.instruction.kind for e in (await produce(document(), small, door(said))).examples]
@@ -146,8 +151,8 @@ SPOKEN = [
         "German",
         {"question": "Wie heißt das Archiv in diesem Text und wo liegt es?", "answer": "unter dem Rathaus"},
         {
-            "answer": "Das Archiv liegt unter dem Rathaus, und zwar im Keller, wo im November 2014 ein Rohr platzte und das Wasser auf "
-            "dem Boden stand, bis der Hausmeister die Akten die Treppe hinauf trug und sie trocken blieben.",
+            "answer": "Das Archiv liegt unter dem Rathaus, und zwar im Keller, wo im November 2014 ein Rohr platzte und das "
+            "Wasser auf dem Boden stand, bis der Hausmeister die Akten die Treppe hinauf trug und sie trocken blieben.",
             "final": "unter dem Rathaus",
         },
     ),
@@ -185,8 +190,8 @@ def test_a_document_gives_rows_in_its_language_and_every_prompt_asks_for_it(
 
 
 ENGLISH = (
-    "It lies below the town hall, in the cellar, where a pipe burst in the November of 2014 and the water stood on the floor until "
-    "the caretaker had carried the files up the stairs, so that they were dry and could be read again."
+    "It lies below the town hall, in the cellar, where a pipe burst in the November of 2014 and the water stood on the floor "
+    "until the caretaker had carried the files up the stairs, so that they were dry and could be read again."
 )
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flows.makings import REFINE, TEXT, door, instruction, skill
 
+from flows.makings import REFINE, TEXT, door, instruction, skill
 from preceptor.flows.flow3_refine import refine
 from preceptor.types import Dropped, Gold, Instruction, Option
 
@@ -102,7 +102,9 @@ async def test_a_suggester_without_a_way_is_no_reason_to_pay_an_editor(tmp_path:
 
 
 async def test_a_suggester_that_declines_keeps_its_reason(tmp_path: Path) -> None:
-    lost = await outcome(tmp_path, 'edits = "question"', {}, proposed={"suggestions": [], "decline": "It is as hard as it gets."})
+    lost = await outcome(
+        tmp_path, 'edits = "question"', {}, proposed={"suggestions": [], "decline": "It is as hard as it gets."}
+    )
     assert isinstance(lost, Dropped)
     assert lost.reason == "change: declined: It is as hard as it gets."
 
@@ -144,7 +146,9 @@ async def test_new_options_are_shuffled_and_have_their_key(tmp_path: Path) -> No
         {{ block("question", instruction.text) }}
     """
     options = [{"text": t, "role": r, "reason": "x"} for t, r in (("17", "credited"), ("16", "near"), ("18", "near"))]
-    made = await outcome(tmp_path, 'edits = "options"', {"options": options}, CHOICE, layers={**SHARE, "3_refine/editor.md": editor})
+    made = await outcome(
+        tmp_path, 'edits = "options"', {"options": options}, CHOICE, layers={**SHARE, "3_refine/editor.md": editor}
+    )
     assert isinstance(made, Instruction)
     assert {o.text for o in made.options} == {"17", "16", "18"}
     assert made.gold is not None
@@ -154,7 +158,10 @@ async def test_new_options_are_shuffled_and_have_their_key(tmp_path: Path) -> No
 
 async def test_rounds_go_on_from_the_last_refinement(tmp_path: Path) -> None:
     small = skill(tmp_path, REFINE, {"skill.toml": 'title = "Small"\n[refine]\nrounds = 2\n'})
-    said = [{"question": "For how many nights?", "answer": "three"}, {"question": "How late may a dark boat leave?", "answer": "sunset"}]
+    said = [
+        {"question": "For how many nights?", "answer": "three"},
+        {"question": "How late may a dark boat leave?", "answer": "sunset"},
+    ]
     ask = door({"*/suggester": WAY, "*/editor": said})
     _, first, second = await refine(SEED, small, ask)
     assert (first.depth, second.depth, second.parent) == (1, 2, first)
@@ -191,7 +198,12 @@ async def test_the_share_of_refined_instructions_is_a_rule_not_luck(tmp_path: Pa
 async def test_the_suggester_is_never_asked_to_write_the_item(tmp_path: Path) -> None:
     """What a suggester proposes reaches the editor as a proposal; the item is the editor's."""
     small = skill(tmp_path, REFINE, SHARE)
-    ask = door({"*/suggester": {"suggestions": ["QUESTION: What is the moon made of?"]}, "*/editor": {"question": "Nights?", "answer": "three"}})
+    ask = door(
+        {
+            "*/suggester": {"suggestions": ["QUESTION: What is the moon made of?"]},
+            "*/editor": {"question": "Nights?", "answer": "three"},
+        }
+    )
     _, made = await refine(SEED, small, ask)
     assert made.text == "Nights?"
     assert made.suggestion == "QUESTION: What is the moon made of?"

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flows.makings import CRITIC, TEXT, door, instruction, material, skill
 
+from flows.makings import CRITIC, TEXT, door, instruction, material, skill
 from preceptor.export.preference import pairs_of
 from preceptor.flows.respond import respond
 from preceptor.flows.verify import accepts, holds, verify
@@ -284,7 +284,12 @@ JUDGED = {
     [
         (RIGHT, {"reason": "clumsy", "verdict": "no"}, "accepted", ["answer", "well"]),
         (RIGHT, {"reason": "fine", "verdict": "yes"}, "accepted", ["answer", "well"]),
-        (WRONG, {"reason": "fine", "verdict": "yes"}, "rejected", ["answer"]),  # a judge is not paid to look at what code threw out
+        (
+            WRONG,
+            {"reason": "fine", "verdict": "yes"},
+            "rejected",
+            ["answer"],
+        ),  # a judge is not paid to look at what code threw out
     ],
 )
 async def test_code_overrules_the_judge(

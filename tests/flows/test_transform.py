@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import pytest
-from flows.makings import TEXT, document, door, skill
 
+from flows.makings import TEXT, document, door, skill
 from preceptor.errors import EndpointError
 from preceptor.flows.flow1_transform import transform
 from preceptor.types import Dropped, Material
 
-TELLS = {"1_transform/tells.md": '+++\nsuits = ["prose", "verse"]\n+++\n{{ block("document", document.text) }}\nTell it anew.\n'}
+TELLS = {
+    "1_transform/tells.md": '+++\nsuits = ["prose", "verse"]\n+++\n{{ block("document", document.text) }}\nTell it anew.\n'
+}
 PLANS = {
     "1_transform/plans.md": """
         +++
@@ -49,7 +51,9 @@ async def test_the_document_as_it_is_costs_no_call(tmp_path: Path) -> None:
 
 async def test_a_transformer_may_decline_and_its_reason_is_kept(tmp_path: Path) -> None:
     small = skill(tmp_path, PLANS, ONLY_AGENTS)
-    ask = door({"*/plans": {"text": "x", "premises": [], "decline": "There is nothing to plan."}}, document=document(kind="table"))
+    ask = door(
+        {"*/plans": {"text": "x", "premises": [], "decline": "There is nothing to plan."}}, document=document(kind="table")
+    )
     (lost,) = await transform(document(kind="table"), small, ask)
     assert isinstance(lost, Dropped)
     assert (lost.reason, lost.agent) == ("declined: There is nothing to plan.", "small/1_transform/plans")
@@ -62,7 +66,9 @@ async def test_prose_may_decline_too(tmp_path: Path) -> None:
 
 
 async def test_a_reply_that_does_not_fit_drops_its_material_and_no_other(tmp_path: Path) -> None:
-    small = skill(tmp_path, TELLS, {"1_transform/plans.md": PLANS["1_transform/plans.md"].replace("table", "prose")}, ONLY_AGENTS)
+    small = skill(
+        tmp_path, TELLS, {"1_transform/plans.md": PLANS["1_transform/plans.md"].replace("table", "prose")}, ONLY_AGENTS
+    )
     made = await transform(document(), small, door({"*/tells": "Told.", "*/plans": {"text": "no premises"}}))
     kept = [m for m in made if isinstance(m, Material)]
     lost = [m for m in made if isinstance(m, Dropped)]

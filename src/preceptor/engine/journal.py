@@ -202,7 +202,10 @@ def reader(folder: Path) -> sqlite3.Connection:
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
     try:
         _check_schema(db, path)
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            db.close()
+            raise UserError(f"the run at {folder} is only just beginning: there is nothing in it yet") from None
         # A folder that may not be written has no place for SQLite's shared memory; without a WAL none is needed.
         db.close()
         wal = path.with_name("run.db-wal")

@@ -184,6 +184,11 @@ class Store:
         ((document, skill, number, place),) = self.rows(sql, (item,))
         return Item(self._document(document), skill, number, place)
 
+    def documents(self) -> list[Document]:
+        """Every document that has been planned, in plan order."""
+        sql = "SELECT document FROM items GROUP BY document ORDER BY min(pass), min(place), min(id)"
+        return [self._document(key) for (key,) in self.rows(sql)]
+
     def _document(self, key: str) -> Any:
         return Lineage(self.rows(f"{_NODES} item = '' AND key = ?", (key,))).node(key)
 

@@ -14,6 +14,7 @@ from preceptor.export.preference import pairs_of
 from preceptor.export.rows import Reasoning, row_of
 from preceptor.export.tokens import counter
 from preceptor.prompts import fill
+from preceptor.skill import load_skill
 from preceptor.types import Example
 
 CARD = Path(__file__).with_name("card.md")
@@ -31,25 +32,28 @@ class Exported:
     files: tuple[str, ...]
 
 
-def export(run: Path, into: Path | None = None, *, reasoning: Reasoning = "drop", tokenizer: str = "") -> Exported:
+def export(
+    run: Path, into: Path | None = None, *, reasoning: Reasoning = "drop", tokenizer: str = "", actions: bool = False
+) -> Exported:
     """Write the run's accepted rows and all beside them into a folder (default: `dataset` in the run's own).
 
+    With `actions`, rows with tools are written in the ACTION form that their skill defines, as text without tool calls.
     A pure function of what the run holds: exported twice, the files are the same.
     """
     folder = into or run / "dataset"
     store = Store(run)
     try:
         with store.instant():
-            return _written(store, folder, reasoning, tokenizer)
+            return _written(store, folder, reasoning, tokenizer, actions)
     finally:
         store.close()
 
 
-def _written(store: Store, folder: Path, reasoning: Reasoning, tokenizer: str) -> Exported:
+def _written(store: Store, folder: Path, reasoning: Reasoning, tokenizer: str, actions: bool) -> Exported:
     held = list(store.examples())
     named, count = counter(tokenizer)
     rows = {
-        status: [_row(s, reasoning, count) for s in held if s.node.status == status]
+        status: [_row(s, reasoning, count, actions) for s in held if s.node.status == status]
         for status in ("accepted", "rejected", "surplus")
     }
     pairs = list(pairs_of((s.node, s.skill) for s in held if s.node.status == "accepted"))
@@ -80,8 +84,10 @@ def _written(store: Store, folder: Path, reasoning: Reasoning, tokenizer: str) -
     return Exported(folder, len(rows["accepted"]), len(pairs), len(rows["rejected"]), len(dropped), names)
 
 
-def _row(stored: Stored, reasoning: Reasoning, count: Any) -> dict[str, Any]:
+def _row(stored: Stored, reasoning: Reasoning, count: Any, actions: bool) -> dict[str, Any]:
     row = row_of(stored.node, stored.skill, stored.item, reasoning=reasoning)
+    if actions and row["tools"]:
+        row |= {"messages": load_skill(stored.skill).in_actions(stored.node), "tools": []}
     row["tokens"] = sum(count(str(m.get("content") or "")) for m in row["messages"])
     return row
 
@@ -144,7 +150,7 @@ def card_of(
         "reasoning": {"drop": "left out", "field": "in a column of its own", "think": "in <think> tags"}[reasoning],
         "licences": _licences(accepted),
         "checks": _checks(held),
-        "skipped": _skipped(store.meta("skipped") or {}),
+        "skipped": _skipped(store.meta("skipped") or ()),
         "few": [line["kind"] for line in kinds if 0 < line["accepted"] < 5],
     }
     return fill(CARD.read_text(encoding="utf-8"), slots) + "\n"
@@ -189,9 +195,7 @@ def _checks(held: Iterable[Stored]) -> list[dict[str, Any]]:
     return [found[name] for name in sorted(found)]
 
 
-def _skipped(skipped: Mapping[str, Mapping[str, Sequence[str]]]) -> list[dict[str, Any]]:
-    return [
-        {"skill": skill, "role": role, "count": len(kinds)}
-        for skill, roles in sorted(skipped.items())
-        for role, kinds in sorted(roles.items())
-    ]
+def _skipped(skipped: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """How many kinds of each skill were left out for want of each role."""
+    counts = Counter((line["skill"], line["role"]) for line in skipped)
+    return [{"skill": skill, "role": role, "count": n} for (skill, role), n in sorted(counts.items())]
