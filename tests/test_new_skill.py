@@ -14,11 +14,11 @@ DOCUMENT = """# Yoke of the child's jumper
 
 Cast on 96 stitches in the round with 4 mm needles. Knit 6 rounds in rib: one knit, one purl. Change to 5 mm needles.
 
-Raglan round 1: mark 4 stitches as seam stitches, evenly spaced. Before and after each of them increase one stitch; this is an increase
-round and adds 8 stitches. Knit one round plain. Repeat these two rounds until there are 168 stitches.
+Raglan round 1: mark 4 stitches as seam stitches, evenly spaced. Before and after each of them increase one stitch; this is
+an increase round and adds 8 stitches. Knit one round plain. Repeat these two rounds until there are 168 stitches.
 
-*psso* means: pass the slipped stitch over the stitch that was just knitted, and drop it. *yo* means: bring the yarn to the front over the
-needle, which makes a new stitch and leaves a hole. In the yoke no *yo* is used, for the jumper shall be warm.
+*psso* means: pass the slipped stitch over the stitch that was just knitted, and drop it. *yo* means: bring the yarn to the
+front over the needle, which makes a new stitch and leaves a hole. In the yoke no *yo* is used, for it shall be warm.
 """
 
 FILES = {
@@ -60,7 +60,7 @@ question = { max = 300 }
 
 {{ kind.about }}
 """,
-    "knitting/skill.py": '''"""Knitting: a count is right if it is the same number, with or without the word for what is counted."""
+    "knitting/skill.py": '''"""Knitting: a count is right if it is the same number, with or without its unit."""
 
 import re
 from typing import Any
@@ -100,7 +100,7 @@ CHECKS = (same_count,)
                 "agent": "knitting/2_instruct/term",
                 "times": "always",
                 "fields": {
-                    "evidence": ["*yo* means: bring the yarn to the front over the\nneedle"],
+                    "evidence": ["*yo* means: bring the yarn to the\nfront over the needle"],
                     "answer": "bring the yarn to the front over the needle",
                     "accepts": ["bring the yarn forward over the needle"],
                     "question": "What is the knitter to do at yo?",

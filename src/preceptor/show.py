@@ -1,5 +1,6 @@
 """What the commands print: plain tables and sentences for people, JSON for programs. Decides nothing."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -302,8 +303,9 @@ def plain_row(row: Mapping[str, Any]) -> None:
 
 
 def say(text: str) -> None:
-    """A paragraph."""
-    console.print(Text("\n" + text.strip()))
+    """Paragraphs, each broken by the screen and not by its file; indented lines stay lines."""
+    for paragraph in text.strip().split("\n\n"):
+        console.print(Text("\n" + re.sub(r"\n(?=\S)", " ", paragraph)))
 
 
 def verdict_line(verdicts: Sequence[Verdict]) -> Text:
