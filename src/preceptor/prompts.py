@@ -6,6 +6,7 @@ from outside stands between boundaries that carry a hash of it, so that nothing 
 
 import re
 import tomllib
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -297,7 +298,9 @@ def _record(name: str, fields: Sequence[ReplyField]) -> type[BaseModel]:
     for f in fields:
         bounds = _bounds(f)
         made[f.name] = (_type(f) | None, None) if f.optional else (_type(f), Bounds(**bounds) if bounds else ...)
-    return create_model(name, __config__=ConfigDict(extra="ignore", str_strip_whitespace=True), **made)
+    with warnings.catch_warnings():  # a field may bear the name of one of pydantic's own attributes, such as `register`
+        warnings.filterwarnings("ignore", message="Field name .* shadows an attribute")
+        return create_model(name, __config__=ConfigDict(extra="ignore", str_strip_whitespace=True), **made)
 
 
 def _bounds(field: ReplyField) -> dict[str, Any]:

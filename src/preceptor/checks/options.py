@@ -235,7 +235,13 @@ def _key_stands_out(instruction: Instruction, key: Option | None) -> Iterator[st
 def holds_any(listed: Iterable[str], text: str) -> str:
     """The first of the listed phrases that stands in the text as whole words; empty where none does."""
     padded = f" {' '.join(tokens(text))} "
-    return next((p for p in listed if f" {' '.join(tokens(p))} " in padded), "")
+    return next((p for p in listed if _folded(p) in padded), "")
+
+
+@lru_cache(maxsize=8192)
+def _folded(phrase: str) -> str:
+    """A listed phrase as `holds_any` looks for it; folded once, for the same lists are read for every row."""
+    return f" {' '.join(tokens(phrase))} "
 
 
 @check(decides=False, version=1, sees="options differ, are alike in length, and nothing on the surface marks the key",

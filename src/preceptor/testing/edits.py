@@ -20,7 +20,7 @@ def edit(agent: Agent, request: Request, source: Source, place: Sequence[Any]) -
     by = {f.name: f for f in agent.fields}
     made = question_fields(agent.fields, source, place, instruction.shape, instruction.data)
     change = _change(instruction, goal, source, place)
-    _marked(made, by, change)
+    _marked(made, by, change, source)
     if goal.answerability != "answerable":
         for name in ("answer", "answers", "items", "pairs", "options"):
             if name in by and by[name].optional:
@@ -57,6 +57,8 @@ def _change(instruction: Instruction, goal: Any, source: Source, place: Sequence
         new = number(value, source.text, place) or entity(value, source.text, place) or "the opposite"
         if value in before:
             return before, before.replace(value, new, 1), new
+    if goal.flips and gold is not None and gold.form in ("text", "number"):
+        raise Declined("what the answer rests on stands nowhere by itself")
     after = number(before, source.text, place) or polarity(before, source.text, place) or _vague(before)
     return before, after, ""
 
@@ -66,14 +68,18 @@ def _vague(sentence: str) -> str:
     return gone if gone != sentence else f"By one account, {sentence[:1].lower()}{sentence[1:]}"
 
 
-def _marked(made: dict[str, Any], by: dict[str, Field], change: tuple[str, str, str]) -> None:
+def _marked(made: dict[str, Any], by: dict[str, Field], change: tuple[str, str, str], source: Source) -> None:
     before, after, _ = change
     if "before" in by and "after" in by:
         if len(before) > int(by["before"].max or TEXT_MOST):
             raise Declined("the sentence to change is too long to be marked")
         made["before"], made["after"] = before, clipped(after, int(by["after"].max or TEXT_MOST))
     if "changes" in by:
-        made["changes"] = [{"before": before, "after": after}]
+        others = [s for s in source.unique if s != before and s not in before and before not in s and len(s) < 150]
+        more = others[: max(0, int(by["changes"].min or 1) - 1)]
+        if len(more) < int(by["changes"].min or 1) - 1:
+            raise Declined("there are not enough places to change")
+        made["changes"] = [{"before": before, "after": after}, *({"before": s, "after": f"{s} So it is told."} for s in more)]
 
 
 def _answered(made: dict[str, Any], by: dict[str, Field], instruction: Instruction, goal: Any, change: tuple[str, str, str],
@@ -128,5 +134,7 @@ def _options(made: dict[str, Any], field: Field, instruction: Instruction) -> No
 def _evidence(field: Field, instruction: Instruction, change: tuple[str, str, str], source: Source) -> list[str]:
     held = list(instruction.gold.evidence) if instruction.gold else []
     passage = source.text.replace(change[0], change[1], 1)
+    if change[2] and change[2] in change[1]:
+        return [change[1]]
     kept = [q for q in held if q in passage and q in source.text] or [s for s in source.unique if s != change[0]][:1]
     return kept[: int(field.max or 12)]

@@ -7,7 +7,7 @@ comes to its answer, quotes that stand in the text to the letter.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from preceptor.arithmetic import evaluate
@@ -280,7 +280,8 @@ def _options(made: dict[str, Any], by: Mapping[str, Field], source: Source, plac
     least, most = int(inner["text"].min or 1), int(inner["text"].max or TEXT_MOST)
     size = min(most - 8, max(least + 20, 90))
     texts: list[str] = []
-    ground = source.quiet or source.sentences
+    asked = " ".join(str(made[name]) for name in ("detail", "lead_in", "statement") if name in made)
+    ground = [s for s in source.quiet if s not in asked and asked[:30] not in s] or source.sentences
     start = int(fraction(*place, "from") * len(ground))
     for n in range(count):
         texts.append(_option(ground[(start + 3 * n) % len(ground)], n, size, most, place) if english(source.text) else
@@ -329,11 +330,13 @@ def _foreign(source: Source, n: int, size: int) -> str:
     return clipped(" ".join(words[start : start + 40]), size)
 
 
+@lru_cache(maxsize=4096)
 def english(text: str) -> bool:
     """Whether a text is not clearly in another language."""
     return guess_language(text) in ("en", "und")
 
 
+@lru_cache(maxsize=1)
 def loud() -> frozenset[str]:
     """Hedges and sweeping words of all languages that the checks know."""
     entries = [entry for lists in phrases("wording").values() for known in lists.values() for entry in known]
@@ -439,7 +442,7 @@ def _items(by: Mapping[str, Field], source: Source, place: Sequence[Any]) -> dic
     least = max(4, int(by["items"].min or 4))
     of = by["items"].of
     assert of is not None
-    limit = min(int(of.max or TEXT_MOST), 160)
+    limit = min(int(of.max or TEXT_MOST), 80)
     quotes = list(dict.fromkeys(clipped(q, limit) for q in source.quotes(place, least + 2, 400)))[:least]
     if len(quotes) < least:
         raise Declined("too little happens here to be put in order")

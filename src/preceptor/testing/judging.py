@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from preceptor.draws import one
 from preceptor.flows.shapes import LETTERS
 from preceptor.testing.answers import right_final
 from preceptor.testing.invent import Source, clipped, invented
@@ -76,14 +75,7 @@ def _read(request: Request, instruction: Instruction) -> str:
     return clipped(right_final(at), 400)
 
 
-def guessed(agent: Agent, instruction: Instruction | None, place: Sequence[Any]) -> dict[str, Any]:
-    """Fields of a model that does not know: another option or label than the right one, or that it cannot tell."""
+def guessed(agent: Agent, place: Sequence[Any]) -> dict[str, Any]:
+    """Fields of a model that does not know and says so. It is asked the same of a row and of its twin: no oracle here."""
     fields = invented(agent.fields, Source("I would not know what to say to that."), place)
-    said = "I cannot tell"
-    if instruction is not None and instruction.gold is not None:
-        if instruction.options:
-            others = [x for x in LETTERS[: len(instruction.options)] if x != instruction.gold.value]
-            said = one(others, *place)
-        elif labels := [str(v) for v in instruction.data.get("labels", ()) if v != instruction.gold.value]:
-            said = one(labels, *place)
-    return {**fields, **{name: said for name in ("answer", "final") if name in fields}}
+    return {**fields, **{name: "I cannot tell" for name in ("answer", "final") if name in fields}}

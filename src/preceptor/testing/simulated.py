@@ -163,8 +163,19 @@ def generates(teacher: SimulatedTeacher, agent: Agent, request: Request) -> Any:
     kind, made = request.slots.get("kind"), request.slots.get("instruction")
     if "request" in {f.name for f in agent.fields}:
         return worded(teacher, agent, request, made if isinstance(made, Instruction) else None)
-    return question_fields(agent.fields, ground(request), teacher.place(request), kind.shape if kind else "short",
-                           kind.data if kind else {})
+    fields = question_fields(agent.fields, ground(request), teacher.place(request), kind.shape if kind else "short",
+                             kind.data if kind else {})
+    return _as_marked(fields, request)
+
+
+def _as_marked(fields: dict[str, Any], request: Request) -> dict[str, Any]:
+    """Where the passage's plan marked a conclusion, that is the statement that is asked about."""
+    material = request.slots.get("material")
+    conclusion = str(material.data.get("conclusion", "")) if isinstance(material, Material) else ""
+    if "part" in fields and "statement" in fields and conclusion and len(conclusion) < 380:
+        fields["question"] = str(fields["question"]).replace(str(fields["statement"]), conclusion)
+        fields |= {"statement": conclusion, "part": "main_conclusion"}
+    return fields
 
 
 def worded(teacher: SimulatedTeacher, agent: Agent, request: Request, made: Instruction | None) -> dict[str, Any]:
@@ -177,6 +188,13 @@ def worded(teacher: SimulatedTeacher, agent: Agent, request: Request, made: Inst
 
 def suggests(teacher: SimulatedTeacher, agent: Agent, request: Request) -> Any:
     return invented(agent.fields, ground(request), teacher.place(request))
+
+
+def binds(teacher: SimulatedTeacher, agent: Agent, request: Request) -> Any:
+    """An edit with one constraint more, which every text of some length keeps."""
+    instruction = request.slots.get("instruction")
+    said = instruction.text if isinstance(instruction, Instruction) else "Edit the text as before, please."
+    return {"request": f"{said} At least 3 words have to be left.", "constraints": [{"name": "min_words", "number": 3}]}
 
 
 def edits(teacher: SimulatedTeacher, agent: Agent, request: Request) -> Any:
@@ -242,13 +260,13 @@ def judges(teacher: SimulatedTeacher, agent: Agent, request: Request) -> Any:
 
 def guesses(teacher: SimulatedTeacher, agent: Agent, request: Request) -> Any:
     """The weak model: it does not know, and says something that fits."""
-    return guessed(agent, OPEN.get(), teacher.place(request)) if agent.fields else "I do not know."
+    return guessed(agent, teacher.place(request)) if agent.fields else "I do not know."
 
 
 HANDLERS: dict[str, Handler] = {
     "2_instruct": generates, "3_refine/suggester": suggests, "3_refine": edits, "4_respond": answers,
-    "4_respond/critic": critiques, "5_verify": judges, "judge": judges, "weak": guesses, **service.HANDLERS,
-    **clothes.HANDLERS,
+    "text_modification/3_refine/editor": binds, "4_respond/critic": critiques, "5_verify": judges, "judge": judges,
+    "weak": guesses, **service.HANDLERS, **clothes.HANDLERS,
 }
 
 
