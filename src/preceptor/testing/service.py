@@ -328,8 +328,10 @@ def astray(name: str, instruction: Instruction, turns: Sequence[Turn]) -> list[T
         if made[-1].said.startswith("FAILED"):
             return [*made[:-1], Turn("STOP That is done.")]
         return [Turn("FAILED None of the functions here does it.")]
+    effects = instruction.material.data.get("effects", {})
+    writes = [n for n in calling if (call := made[n].call) and effects.get(call[0]) == "writes"]
     if name in ("number", "entity", "argument", "unit"):
-        for n in shuffled(calling, *at):
+        for n in shuffled(writes, *at):
             call = made[n].call
             assert call is not None
             wrong = other_arguments(name, call[1], instruction, at)
@@ -337,8 +339,6 @@ def astray(name: str, instruction: Instruction, turns: Sequence[Turn]) -> list[T
                 made[n] = Turn(call=(call[0], wrong))
                 return made
         return None
-    effects = instruction.material.data.get("effects", {})
-    writes = [n for n in calling if (call := made[n].call) and effects.get(call[0]) == "writes"]
     if name in ("scope", "span") and writes:
         gone = writes[0] if name == "scope" else writes[-1]
         return [*made[:gone], *made[gone + 1 :]]
