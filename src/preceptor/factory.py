@@ -120,6 +120,8 @@ def plan_of(recipe: Recipe) -> Plan:
         skill = skill.only([k.name for k in skill.kinds if k.tier == "real" and k.name not in gone]) if gone else skill
         if choice.transformers:
             skill = _with_transformers(skill, choice.transformers)
+        if choice.formats:
+            skill = _with_formats(skill, choice.formats)
         for route in choice.routes:  # a word that does not exist is said now, not when its document comes up
             skill.only(route.kinds)
             _with_transformers(skill, route.transformers)
@@ -136,6 +138,14 @@ def routed(plan: Plan, item: Item) -> Skill:
             skill = skill.only(route.kinds) if route.kinds else skill
             return _with_transformers(skill, route.transformers) if route.transformers else skill
     return skill
+
+
+def _with_formats(skill: Skill, globs: Sequence[str]) -> Skill:
+    known = skill.styles.get("format", ())
+    kept = tuple(entry for entry in known if any(fnmatch.fnmatch(entry["name"], glob) for glob in globs))
+    if not kept:
+        raise RecipeError(f"skill {skill.name}: no format fits {globs[0]!r}; {nearest(globs[0], [e['name'] for e in known])}")
+    return replace(skill, styles={**skill.styles, "format": kept})
 
 
 def _with_transformers(skill: Skill, names: Sequence[str]) -> Skill:
@@ -198,7 +208,7 @@ def instructions_of(recipe: Recipe) -> list[Document]:
             except orjson.JSONDecodeError as error:
                 raise RecipeError(f"{file}, line {number}: not JSON: {error}") from None
             if not isinstance(row, dict):
-                raise RecipeError(f"{file}, line {number}: not a JSON object, such as {{\"instruction\": \"…\"}}")
+                raise RecipeError(f'{file}, line {number}: not a JSON object, such as {{"instruction": "…"}}')
             made.append(
                 Document(
                     digest(source, line),

@@ -36,6 +36,8 @@ class SkillChoice(_Part):
     without: tuple[str, ...] = ()
     transformers: tuple[str, ...] = ()
     """Only these of `1_transform`, `identity` among them; empty: all."""
+    formats: tuple[str, ...] = ()
+    """Globs of answer formats to draw from; empty: all that the pack has for the shape."""
     transform: dict[str, Any] = Field(default_factory=dict)
     instruct: dict[str, Any] = Field(default_factory=dict)
     refine: dict[str, Any] = Field(default_factory=dict)

@@ -33,8 +33,8 @@ def demo_recipe() -> Recipe:
     """The demo's recipe, with the folder of the example documents."""
     table = read_toml(HERE / "recipe.toml")
     folder = documents_folder()
-    table["documents"] = [str(folder / name) for name in table.pop("files")]
-    return recipe_of(table, HERE, str(HERE / "recipe.toml"))
+    table["documents"] = table.pop("files")
+    return recipe_of(table, folder, str(HERE / "recipe.toml"))
 
 
 def strong_rows() -> Iterator[Mapping[str, Any]]:

@@ -46,9 +46,9 @@ def default_gguf() -> Path:
 
 COOLED = 0.4
 """Small models need cooler sampling than the temperatures that packs are written for."""
-HEATED = 0.3
+HEATED = 0.5
 """Added for each further sample of the same request, which else would say the same again."""
-SAMPLING: Mapping[str, Any] = {"min_p": 0.05, "repeat_penalty": 1.15, "repeat_last_n": 160}
+SAMPLING: Mapping[str, Any] = {"min_p": 0.02, "repeat_penalty": 1.15, "repeat_last_n": 160}
 """Without a penalty a model of this size writes one sentence until its reply is full."""
 
 

@@ -10,12 +10,16 @@ from preceptor.checks.form import records
 from preceptor.checks.options import LETTERS, credited
 from preceptor.types import Ask, Example, Instruction, Verdict
 
-KINDS = ("table_lookup", "table_superlative", "table_difference", "table_rows")
+KINDS = ("table_lookup", "table_superlative", "table_difference", "table_rows", "table_compare", "table_claim")
 Rows = Sequence[Mapping[str, str]]
 
 
-@check(decides=True, version=1, sees="the table, read anew from what the question names, gives this answer",
-       blind="a question that names one column and means another; questions that were refined")
+@check(
+    decides=True,
+    version=1,
+    sees="the table, read anew from what the question names, gives this answer",
+    blind="a question that names one column and means another; questions that were refined",
+)
 async def table_gives_it(example: Example, skill: Any, ask: Ask) -> Verdict:
     instruction = example.instruction
     rows = records(instruction.material.text)
@@ -27,8 +31,13 @@ async def table_gives_it(example: Example, skill: Any, ask: Ask) -> Verdict:
         return failed("what the question names is not in the table")
     said = _said(example, language)
     same = said == right if isinstance(right, Fraction | frozenset) else same_text(str(said), right, language)
-    return passed(f"the table gives {right}") if same else failed(f"{said} is not what the table gives, {right}",
-                                                                  hint="Look up the cells once more; the table says otherwise.")
+    return (
+        passed(f"the table gives {right}")
+        if same
+        else failed(
+            f"{said} is not what the table gives, {right}", hint="Look up the cells once more; the table says otherwise."
+        )
+    )
 
 
 def _read(instruction: Instruction, rows: Rows, language: str) -> str | Fraction | frozenset[str] | None:
@@ -44,13 +53,16 @@ def _read(instruction: Instruction, rows: Rows, language: str) -> str | Fraction
     values = {n: found[0] for n, cell in cells.items() if len(found := numbers_in(cell, language)) == 1}
     if instruction.kind == "table_difference":
         return abs(values[data["first"]] - values[data["second"]]) if {data["first"], data["second"]} <= set(values) else None
+    if instruction.kind == "table_claim":
+        both = {data["first"], data["second"]} <= set(values)
+        return str(values[data["first"]] > values[data["second"]]).lower() if both else None
     if instruction.kind == "table_rows":
         bound = numbers_in(str(data["bound"]), language)[0]
         return frozenset(n for n, v in values.items() if v > bound)
-    shown = [o.text for o in instruction.options if o.text in values]
+    shown = [n for n in ([o.text for o in instruction.options] or data.get("labels", ())) if n in values]
     if not shown:
         return None
-    return (max if data["which"] == "largest" else min)(shown, key=lambda n: values[n])
+    return (max if data["which"] in ("largest", "more") else min)(shown, key=lambda n: values[n])
 
 
 def _said(example: Example, language: str) -> str | Fraction | frozenset[str]:

@@ -158,6 +158,44 @@ def rows_that_fit(material: Material, kind: Kind, seed: str) -> Instruction | Dr
     return _made(material, kind, place, slots, gold, table)
 
 
+def compared(material: Material, kind: Kind, seed: str) -> Instruction | Dropped:
+    """Which of two named rows has more in one column."""
+    table, place = read_table(material.text), (seed, kind.name, material.id)
+    pair = _pair(table, place)
+    if table is None or pair is None:
+        return _none(material, kind)
+    column, first, second = pair
+    more = one(("more", "less"), *place, "which")
+    values = {n: number(table.cell(n, column)) or Decimal(0) for n in (first, second)}
+    best = (max if more == "more" else min)(values, key=lambda n: values[n])
+    gold = Gold("label", best, (best,), made_by="computed")
+    slots = {"column": said(column), "first": first, "second": second, "which": more}
+    made = _made(material, kind, place, slots, gold, table)
+    return replace(made, data={**made.data, "labels": [first, second]})
+
+
+def claimed(material: Material, kind: Kind, seed: str) -> Instruction | Dropped:
+    """A statement that compares two rows, to be called true or false; as often the one as the other."""
+    table, place = read_table(material.text), (seed, kind.name, material.id)
+    pair = _pair(table, place)
+    if table is None or pair is None:
+        return _none(material, kind)
+    column, first, second = pair
+    true = (number(table.cell(first, column)) or Decimal(0)) > (number(table.cell(second, column)) or Decimal(0))
+    gold = Gold("label", "true" if true else "false", (first, second), made_by="computed")
+    return _made(material, kind, place, {"column": said(column), "first": first, "second": second}, gold, table)
+
+
+def _pair(table: TableRead | None, place: tuple[Any, ...]) -> tuple[str, str, str] | None:
+    """A column and two rows that differ in it."""
+    columns = numeric(table) if table else []
+    if table is None or not columns:
+        return None
+    column = one(columns, *place, "column")
+    first, second = draw(table.names, *place, "rows", k=2)
+    return None if number(table.cell(first, column)) == number(table.cell(second, column)) else (column, first, second)
+
+
 def said(column: str) -> str:
     """A column's name as one says it."""
     return column.replace("_", " ").strip()
@@ -183,5 +221,10 @@ def _none(material: Material, kind: Kind, why: str = "no table that settles such
 
 
 BUILDERS = {
-    "table_lookup": lookup, "table_superlative": superlative, "table_difference": difference, "table_rows": rows_that_fit,
+    "table_lookup": lookup,
+    "table_superlative": superlative,
+    "table_difference": difference,
+    "table_rows": rows_that_fit,
+    "table_compare": compared,
+    "table_claim": claimed,
 }
