@@ -78,7 +78,8 @@ def _written(store: Store, folder: Path, reasoning: Reasoning, tokenizer: str, a
             continue
     for name, lost in (("rejected", rows["rejected"]), ("surplus", rows["surplus"]), ("dropped", dropped)):
         files.append(write_jsonl(lost, folder / f"{name}.jsonl"))
-    card = card_of(store, held, rows["accepted"], pairs, tokenizer=named, reasoning=reasoning)
+    best = {file.stem: file.name for file in sorted(files) if file.stem in ("rows", "preference")}  # Parquet, where it is there
+    card = card_of(store, held, rows["accepted"], pairs, best, tokenizer=named, reasoning=reasoning)
     files.append(write_text(card, folder / "README.md"))
     names = tuple(dict.fromkeys(file.name for file in files))
     return Exported(folder, len(rows["accepted"]), len(pairs), len(rows["rejected"]), len(dropped), names)
@@ -107,6 +108,7 @@ def card_of(
     held: Sequence[Stored],
     rows: Sequence[Mapping[str, Any]],
     pairs: Sequence[Mapping[str, Any]],
+    files: Mapping[str, str],
     *,
     tokenizer: str,
     reasoning: str,
@@ -124,6 +126,7 @@ def card_of(
         "name": recipe.get("name", "dataset"),
         "version": version("preceptor"),
         "rows": len(rows),
+        "files": files,
         "kinds": kinds,
         "documents": len({e.instruction.material.document.id for e in accepted}),
         "languages": sorted({str(row["language"]) for row in rows}) or ["en"],
