@@ -425,7 +425,14 @@ async def _run(
     async with opened(plan, folder, documents, notice, models) as outside:
         await _same_run(outside.journal, plan, add, fork_from)
         ended = await engine.run(
-            items_of(plan, documents), work(plan), door(outside, plan, examples), outside, tell=tell, poll=poll, signals=signals
+            items_of(plan, documents),
+            work(plan),
+            door(outside, plan, examples),
+            outside,
+            tell=tell,
+            ahead=plan.recipe.limits.ahead,
+            poll=poll,
+            signals=signals,
         )
     return Run(folder, ended)
 

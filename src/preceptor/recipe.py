@@ -56,6 +56,8 @@ class Limits(_Part):
     calls: int | None = None
     in_flight: int = 16
     """Calls on the wire at once, per model."""
+    ahead: int = Field(default=4, ge=1)
+    """Items are begun while fewer than so many calls wait for each call on the wire; 1 finishes the first rows sooner."""
 
 
 class SearchAddress(_Part):

@@ -77,6 +77,7 @@ async def run(
     outside: Outside,
     *,
     tell: Callable[[Progress], None] | None = None,
+    ahead: int = AHEAD,
     poll: float = 0.0,
     drain: float = DRAIN_SECONDS,
     signals: bool = True,
@@ -87,7 +88,7 @@ async def run(
     in; without, the run ends when nothing else is left. The first SIGINT or SIGTERM lets what is in the air arrive (at
     most `drain` seconds), the second does not. Raises RunError and UserError after everything paid for is stored.
     """
-    floor = _Floor(work, door, outside, tell)
+    floor = _Floor(work, door, outside, tell, ahead)
     outside.reopen()
     telling = asyncio.get_running_loop().create_task(floor.telling())
     try:
@@ -132,7 +133,8 @@ async def _plan(items: Iterable[Item], journal: Journal, floor: "_Floor") -> Asy
 class _Floor:
     """What is held while a run goes on: the items at work, the parked, the counts."""
 
-    def __init__(self, work: Work, door: Door, outside: Outside, tell: Callable[[Progress], None] | None) -> None:
+    def __init__(self, work: Work, door: Door, outside: Outside, tell: Callable[[Progress], None] | None, ahead: int) -> None:
+        self.ahead = ahead
         self.work, self.door, self.outside, self.tell = work, door, outside, tell
         self.store = Store(outside.journal.folder)
         self.active: dict[str, asyncio.Task[None]] = {}
@@ -186,7 +188,7 @@ class _Floor:
 
     async def admit(self, item: Item) -> None:
         """The item is at work, as soon as few enough calls wait."""
-        most = AHEAD * self.outside.slots
+        most = self.ahead * self.outside.slots
         await asyncio.sleep(0)  # what was admitted before asks its first question first
         while not self.stopping and (self.outside.air >= most or len(self.active) >= most):
             await self._eased()
@@ -248,8 +250,17 @@ class _Floor:
         out = self.outside
         stored = dict(self.store.rows("SELECT status, count(*) FROM nodes WHERE type = 'example' GROUP BY status"))
         return Progress(
-            monotonic() - self.began, self.store.states(), {s: stored.get(s, 0) for s in STATUSES}, dict(self.accepted),
-            len(self.parked), out.air, out.paid, out.recalled, out.tokens[0], out.tokens[1], out.purse.spent / 1e9,
+            monotonic() - self.began,
+            self.store.states(),
+            {s: stored.get(s, 0) for s in STATUSES},
+            dict(self.accepted),
+            len(self.parked),
+            out.air,
+            out.paid,
+            out.recalled,
+            out.tokens[0],
+            out.tokens[1],
+            out.purse.spent / 1e9,
         )
 
 
@@ -295,4 +306,3 @@ def _stopped_by_signals(floor: _Floor, wanted: bool) -> Iterator[None]:
     finally:
         for one in caught if installed else ():
             loop.remove_signal_handler(one)
-
