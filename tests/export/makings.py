@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from flows.makings import EXAMPLES, document, instruction, material
-
 from preceptor.engine.journal import Journal
 from preceptor.engine.store import Item, kept, planned
 from preceptor.recipe import recipe_of

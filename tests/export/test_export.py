@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 import pytest
-from export.makings import own_rows, simulated, stored
 
+from export.makings import own_rows, simulated, stored
 from preceptor.engine.store import Store
 from preceptor.export import export
 from preceptor.export.preference import pairs_of
