@@ -59,16 +59,17 @@ async def answered(instruction: Instruction, skill: Skill, ask: Ask, sample: int
 
 def narrowed(agent: Agent, instruction: Instruction, skill: Skill) -> Agent:
     """The agent with `final` held to what may be said: a letter, a label, or that the text does not tell. In a bare
-    format `answer` is held to the same."""
+    format that is the whole answer, and `answer` is not asked for beside it."""
     choices = LETTERS[: len(instruction.options)] if instruction.options else instruction.data.get("labels", ())
     if not choices or instruction.shape not in ("multiple_choice", "label"):
         return agent
     untold = [localised(entry, "text", language_of(instruction)) for entry in skill.styles.get("untold", ())]
-    held = ("final", "answer") if instruction.style.format.startswith("bare") else ("final",)
     said = tuple(dict.fromkeys((*map(str, choices), *(text for text in untold if text))))
+    bare = instruction.style.format.startswith("bare")
     fields = tuple(
-        replace(f, type="choice", choices=said, min=None, max=None) if f.name in held and f.type == "text" else f
+        replace(f, type="choice", choices=said, min=None, max=None) if f.name == "final" and f.type == "text" else f
         for f in agent.fields
+        if not (bare and f.name == "answer")
     )
     return replace(agent, fields=fields)
 

@@ -130,7 +130,7 @@ def opening(instruction: Instruction, skill: Skill) -> tuple[Message, ...]:
 def answer_of(reply: Reply) -> tuple[str, dict[str, Any]]:
     """The answer the student will learn to write, and the fields with the bare answer in `final`."""
     fields = dict(reply.fields)
-    answer = fields.get("answer", fields.get("text", reply.text))
+    answer = next((fields[name] for name in ("answer", "text", "final") if name in fields), reply.text)
     answer = answer if isinstance(answer, str) else orjson.dumps(answer).decode()
     fields.setdefault("final", answer)
     return answer, fields
