@@ -168,16 +168,21 @@ async def _trial(folder: Path, plan: Mapping[str, Any]) -> Trial:
 
 
 async def _making(folder: Path, plan: Mapping[str, Any], documents: Mapping[str, Document]) -> int:
-    skills, items = {}, []
+    loaded, skills, items = _loaded(plan), {}, []
     for place, slot in enumerate(plan["slots"]):
         name = f"{slot['skill']}/{slot['kind']}/{slot['number']}"
-        skills[name] = narrowed(load_skill(slot["skill"]), slot["kind"], slot["transformer"])
+        skills[name] = narrowed(loaded[slot["skill"]], slot["kind"], slot["transformer"])
         items.append(Item(documents[slot["document"]], name, 0, place))
     recipe = recipe_of({"name": "fidelity", "seed": plan["seed"], "teacher": f"batch:{folder.absolute() / 'making'}"})
     made = Plan(recipe, skills)
     async with opened(made, folder / "made", list(documents.values()), lambda _: None) as outside:
         ended = await engine.run(items, work(made), door(outside, made, []), outside)
     return ended.waiting_requests
+
+
+def _loaded(plan: Mapping[str, Any]) -> dict[str, Skill]:
+    """The plan's skills by their own names; a plan may give them as paths."""
+    return {skill.name: skill for skill in map(load_skill, plan["skills"])}
 
 
 def narrowed(skill: Skill, kind: str, transformer: str) -> Skill:
@@ -194,7 +199,7 @@ def narrowed(skill: Skill, kind: str, transformer: str) -> Skill:
 async def _judging(
     folder: Path, plan: Mapping[str, Any], rows: Sequence[tuple[str, Example]]
 ) -> tuple[int, tuple[Finding, ...]]:
-    skills = {name: load_skill(name) for name in plan["skills"]}
+    skills = _loaded(plan)
     recipe = recipe_of({"name": "fidelity-judging", "seed": plan["seed"], "teacher": f"batch:{folder.absolute() / 'judging'}"})
     items = [
         Item(replace(r.instruction.material.document, id=digest("judged", r.id)), skill, 0, place)
@@ -215,6 +220,7 @@ async def _judging(
     judging = folder / "judged"
     async with opened(made, judging, (), lambda _: None) as outside:
         ended = await engine.run(items, judged, door(outside, made, []), outside)
+        outside.reopen()
         for item in items:  # items judged earlier are read again from the journal
             if item.id not in found and not ended.waiting_requests:
                 await judged(item, door(outside, made, [])(item))
