@@ -9,7 +9,7 @@ DRAWN = {
                               "main_conclusion_quoted", "claim_verification", "table_superlative"),
     "text_modification": ("case", "keyword_replace", "redact", "style_markup", "obfuscate", "grammar_repair", "reorder",
                           "vocabulary_limits", "acrostic", "person_change", "split_sentences", "two_edits"),
-    "tool_use": ("one_api_missing_parameter", "confirm_before_irreversible"),
+    "tool_use": ("one_api_missing_parameter",),
 }
 """Kinds that between them have nearly every deciding check; `make gates` and the soak tests take all."""
 

@@ -6,6 +6,7 @@ What is found is a list of faults, each with the file, what is wrong and the nea
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,8 @@ def genres_of(skill: Skill) -> set[str]:
     return made | (_told(skill) if "transform" in skill.steps else set())
 
 
-def _told(skill: Skill) -> set[str]:
+@lru_cache(maxsize=8)
+def _told(skill: Skill) -> frozenset[str]:
     """All strings, keywords and names in the pack's own code."""
     found: set[str] = set()
     for file in sorted(skill.path.glob("*.py")):
@@ -203,7 +205,7 @@ def _told(skill: Skill) -> set[str]:
                     found.add(name)
                 case ast.Attribute(attr=name) | ast.Name(id=name) | ast.arg(arg=name):
                     found.add(name)
-    return found
+    return frozenset(found)
 
 
 # ── prompts ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -239,7 +241,8 @@ DEFAULT_SLOTS = frozenset((
 """What the flows' own steps fill: a pack's step may hand on to them."""
 
 
-def _told_by_checks() -> set[str]:
+@lru_cache(maxsize=1)
+def _told_by_checks() -> frozenset[str]:
     import preceptor.checks
 
     found: set[str] = set()
@@ -249,7 +252,7 @@ def _told_by_checks() -> set[str]:
                 found.add(node.arg)
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
                 found.add(node.value)
-    return found
+    return frozenset(found)
 
 
 def _rendered(agent: Agent, skill: Skill, step: str, file: str) -> Iterator[str]:

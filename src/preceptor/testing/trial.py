@@ -36,7 +36,9 @@ class Reached:
         return f"{self.kind}: {self.passed} of {self.rows} right rows passed, {self.caught} of {self.wrong} wrong ones caught"
 
 
-def trial(skill_name: str, into: Path, *, documents: Sequence[Document], wrong: str = "", kinds: Sequence[str] = ()) -> dict[str, Reached]:
+def trial(
+    skill_name: str, into: Path, *, documents: Sequence[Document], wrong: str = "", kinds: Sequence[str] = ()
+) -> dict[str, Reached]:
     """The run in the folder `into`, counted by kind. With `wrong`, answers are right ones made wrong by that mutator."""
     recipe = recipe_of({"name": "trial", "documents": ["given"], "skills": {skill_name: {"kinds": list(kinds)}}})
     teacher = SimulatedTeacher(wrong=wrong)
