@@ -84,17 +84,20 @@ def mutate(name: str, instruction: Instruction, fields: Fields, place: Sequence[
             wrong = _claimed(name, instruction, at)
         case _:
             wrong = MAKE[name](final, instruction.material.text, at) if name in MAKE else None
-    if wrong is None or _same(wrong, final):
+    if wrong is None or _same(wrong, final, form):
         return None
     return replaced(fields, final, wrong)
 
 
-def _same(wrong: str, right: str) -> bool:
-    """Whether the change bears no meaning: the same text, or the same words but for an article."""
-    def bare(text: str) -> list[str]:
-        return [w for w in re.findall(r"\w+(?:[.,]\d+)*|[^\w\s]", text.casefold()) if w not in ("the", "a", "an")]
+def _same(wrong: str, right: str, form: str) -> bool:
+    """Whether the change bears no meaning: the same text or, but for edits, the same words without articles and marks."""
+    if wrong == right or form in ("edit", "none", "number"):
+        return wrong == right
 
-    return wrong == right or (len(right) < 200 and bool(re.search(r"\w", right)) and bare(wrong) == bare(right))
+    def bare(text: str) -> list[str]:
+        return [w for w in re.findall(r"\w+(?:[.,]\d+)*", text.casefold()) if w not in ("the", "a", "an")]
+
+    return bool(bare(right)) and bare(wrong) == bare(right)
 
 
 def replaced(fields: Fields, right: str, wrong: str) -> dict[str, Any]:
