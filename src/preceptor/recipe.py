@@ -53,7 +53,6 @@ class Limits(_Part):
     """Where a run stops. Money is in the currency of the price table."""
 
     cost: float | None = None
-    calls: int | None = None
     in_flight: int = 16
     """Calls on the wire at once, per model."""
     ahead: int = Field(default=4, ge=1)

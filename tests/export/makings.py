@@ -35,7 +35,7 @@ def simulated(folder: Path) -> Path:
     return folder / "run"
 
 
-def row(task: Instruction, answer: str, *earlier: Draft, **other: Any) -> Example:
+def answered(task: Instruction, answer: str, *earlier: Draft, **other: Any) -> Example:
     """An accepted example with its last draft right, and these before it."""
     by = other.pop("by", "answerer")
     last = Draft(answer, by, {"final": answer}, verdicts=(RIGHT,), model="" if by == "gold" else "teacher-1")
@@ -70,10 +70,10 @@ def own_rows() -> list[Example]:
     other = instruction(text="How many nights?", gold=Gold("text", "three"))
     computed = instruction(text="In capitals.", shape="edit", gold=Gold("edit", "THE GATE", made_by="computed"))
     return [
-        row(plain, "seventeen", wrong("ten"), reasoning="I counted the berths."),
-        row(flipped, "twelve"),
-        row(other, "three nights", wrong("two nights", critique="Read the third sentence."), by="reviser"),
-        row(computed, "THE GATE", wrong("The Gate"), by="gold", answered_by="gold", model=""),
+        answered(plain, "seventeen", wrong("ten"), reasoning="I counted the berths."),
+        answered(flipped, "twelve"),
+        answered(other, "three nights", wrong("two nights", critique="Read the third sentence."), by="reviser"),
+        answered(computed, "THE GATE", wrong("The Gate"), by="gold", answered_by="gold", model=""),
     ]
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from export.makings import own_rows, simulated, stored
+from export.makings import answered, own_rows, simulated, stored
+from flows.makings import instruction, pack
 from preceptor.engine.store import Store
 from preceptor.export import export
 from preceptor.export.preference import pairs_of
@@ -104,6 +105,16 @@ def test_rows_with_tools_can_be_written_as_actions(run: Path, tmp_path: Path) ->
         for message in before["messages"]:
             for call in message.get("tool_calls", ()):
                 assert call["function"]["name"] in said
+
+
+def test_a_pack_of_ones_own_is_found_where_the_recipe_found_it(tmp_path: Path) -> None:
+    form = "def action_format(example):\n    return [{'role': 'user', 'content': 'acted'}]\n"
+    pack(tmp_path, {"skill.py": form}, name="own")
+    tool = {"name": "look", "parameters": {"type": "object", "properties": {}}}
+    rows = [answered(instruction(tools=(tool,)), "seventeen")]
+    run = stored(tmp_path / "run", rows, skills={"./own": {}}, root=str(tmp_path))
+    (acted,) = lines(export(run, tmp_path / "d", actions=True).folder / "rows.jsonl")
+    assert acted["messages"] == [{"role": "user", "content": "acted"}]
 
 
 @pytest.mark.parametrize(

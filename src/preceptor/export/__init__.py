@@ -14,7 +14,7 @@ from preceptor.export.preference import pairs_of
 from preceptor.export.rows import Reasoning, row_of
 from preceptor.export.tokens import counter
 from preceptor.prompts import fill
-from preceptor.skill import load_skill
+from preceptor.skill import Skill, load_skill
 from preceptor.types import Example
 
 CARD = Path(__file__).with_name("card.md")
@@ -52,8 +52,9 @@ def export(
 def _written(store: Store, folder: Path, reasoning: Reasoning, tokenizer: str, actions: bool) -> Exported:
     held = list(store.examples())
     named, count = counter(tokenizer)
+    recipe = store.meta("recipe") or {}
     rows = {
-        status: [_row(s, reasoning, count, actions) for s in held if s.node.status == status]
+        status: [_row(s, recipe, reasoning, count, actions) for s in held if s.node.status == status]
         for status in ("accepted", "rejected", "surplus")
     }
     pairs = list(pairs_of((s.node, s.skill) for s in held if s.node.status == "accepted"))
@@ -85,10 +86,16 @@ def _written(store: Store, folder: Path, reasoning: Reasoning, tokenizer: str, a
     return Exported(folder, len(rows["accepted"]), len(pairs), len(rows["rejected"]), len(dropped), names)
 
 
-def _row(stored: Stored, reasoning: Reasoning, count: Any, actions: bool) -> dict[str, Any]:
+def skill_of(name: str, recipe: Mapping[str, Any]) -> Skill:
+    """The pack of that name as the run's recipe found it: in the box, or in a folder of the user's."""
+    written = next((w for w in recipe.get("skills", ()) if Path(w).name == name), name)
+    return load_skill(written, Path(recipe.get("root", ".")))
+
+
+def _row(stored: Stored, recipe: Mapping[str, Any], reasoning: Reasoning, count: Any, actions: bool) -> dict[str, Any]:
     row = row_of(stored.node, stored.skill, stored.item, reasoning=reasoning)
     if actions and row["tools"]:
-        row |= {"messages": load_skill(stored.skill).in_actions(stored.node), "tools": []}
+        row |= {"messages": skill_of(stored.skill, recipe).in_actions(stored.node), "tools": []}
     row["tokens"] = sum(count(str(m.get("content") or "")) for m in row["messages"])
     return row
 
