@@ -27,6 +27,7 @@ def declaration(api: Mapping[str, Any]) -> dict[str, Any]:
     properties, required = {}, []
     for given in api.get("parameters", ()):
         parameter = snake(str(given["name"]))
+        parameter = f"{name.rpartition('_')[2]}_state" if parameter == "state" else parameter  # the simulator's own word
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", parameter) or parameter in properties or parameter == "state":
             raise Unfit(f"{name}: {given['name']!r} cannot be a parameter's name")
         made: dict[str, Any] = {"type": KINDS[given["kind"]], "description": given["about"]}

@@ -324,7 +324,9 @@ async def worded(instruction: Instruction, skill: Skill, ask: Ask) -> Instructio
             break
     if leak := tells(message, held, instruction):
         raise Unfit(f"the opening message cannot be used: {leak}")
-    if instruction.gold and instruction.gold.made_by == "computed" and not about(message, instruction.data["goal"]):
+    computed = instruction.gold is not None and instruction.gold.made_by == "computed"
+    to_the_point = about(message, instruction.data["goal"]) or (said and all(contains(message, f["value"]) for f in said))
+    if computed and not to_the_point:
         message = (
             f"{message}\n\n{wording_of(skill, language_of(instruction.material))['errand'].replace('{goal}', who['goal'])}"
         )
