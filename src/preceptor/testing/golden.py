@@ -1,6 +1,6 @@
 """Golden rows: a real run of a pack, recorded with its replies, and replayed to see whether prompts still ask the same.
 
-    golden/documents/       what the run was made of            golden/replies.jsonl    every reply, by digest of its request
+    golden/documents.jsonl  what the run was made of            golden/replies.jsonl    every reply, by digest of its request
     golden/recipe.toml      how                                 golden/uses.jsonl       every tool result, by digest of its use
                                                                 golden/rows.jsonl       the rows that came of it
 
@@ -10,9 +10,9 @@ not hold: the golden rows are stale, and the agent that asks otherwise is named.
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,13 @@ import orjson
 from preceptor.draws import digest
 from preceptor.engine.ask import body_of, completion_of
 from preceptor.engine.journal import pack, reader, unpack
+from preceptor.engine.nodes import from_json
 from preceptor.errors import MissingExtra, PackError, ReplyError, ToolError
 from preceptor.factory import Run
 from preceptor.recipe import ROLES, Recipe, load_recipe
 from preceptor.skill import find_skill
 from preceptor.testing.runs import run_with
-from preceptor.types import Completion, Example, Model, Request, Tool
+from preceptor.types import Completion, Document, Example, Model, Request, Tool
 
 RECORDED = ("digest", "agent", "said")
 
@@ -106,20 +107,40 @@ def record(run_folder: str | Path, pack_name: str | Path) -> dict[str, int]:
         raise PackError(f"{found} is no run folder; `preceptor run {golden}/recipe.toml --into {found}` makes one")
     replies: dict[str, dict[str, Any]] = {}
     with reader(found) as db:
+        read = [from_json(Document, body) for (body,) in db.execute("SELECT body FROM nodes WHERE type = 'document' ORDER BY rowid")]
+        bare = _without([d.source for d in read])
+        documents = [replace(d, source=Path(d.source).name) for d in read]
         for agent, body, completion in db.execute(
                 "SELECT agent, request, completion FROM calls WHERE completion IS NOT NULL ORDER BY item, started"):
-            line = {"digest": digest(body), "agent": agent, "said": _lasting(unpack(completion))}
+            line = {"digest": digest(bare(body)), "agent": agent, "said": _lasting(unpack(bare(completion)))}
             replies.setdefault(str(line["digest"]), line)
         uses = {}
         for tool, arguments, result, error in db.execute("SELECT tool, arguments, result, error FROM uses ORDER BY item, key"):
-            key = use_digest(tool, arguments)
-            uses[key] = {"digest": key, "tool": tool, "result": None if result is None else unpack(result), "error": error}
+            key = use_digest(tool, bare(arguments))
+            uses[key] = {"digest": key, "tool": tool, "result": None if result is None else unpack(bare(result)), "error": error}
     rows = rows_of(Run(found))
     golden.mkdir(exist_ok=True)
-    for name, held in (("replies", replies.values()), ("uses", uses.values()), ("rows", rows)):
+    for name, held in (("documents", map(asdict, documents)), ("replies", replies.values()), ("uses", uses.values()), ("rows", rows)):
         text = b"".join(orjson.dumps(line) + b"\n" for line in held)
         (golden / f"{name}.jsonl").write_bytes(text)
     return {"replies": len(replies), "uses": len(uses), "rows": len(rows)}
+
+
+def _without(sources: Sequence[str]) -> Callable[[str], str]:
+    """Text without the folders that documents were read from: whoever replays it has others."""
+    folders = sorted({source.rpartition("/")[0] + "/" for source in sources if "/" in source}, key=len, reverse=True)
+
+    def bare(text: str) -> str:
+        for folder in folders:
+            text = text.replace(folder, "")
+        return text
+
+    return bare
+
+
+def documents_of(golden: Path) -> list[Document]:
+    """The documents of the recorded run, as they were read then."""
+    return [from_json(Document, pack(line)) for line in lines_of(golden / "documents.jsonl")]
 
 
 def _lasting(completion: dict[str, Any]) -> dict[str, Any]:
@@ -144,13 +165,14 @@ def replay_golden(pack_name: str | Path, into: Path | None = None) -> Replay:
     """The pack's recorded run, made again from its record: no model, no network, and no sandbox where results are recorded."""
     golden = golden_of(pack_name)
     if not (golden / "recipe.toml").is_file() or not (golden / "replies.jsonl").is_file():
-        raise PackError(f"{golden} holds no recorded run: it needs documents/, recipe.toml and replies.jsonl "
+        raise PackError(f"{golden} holds no recorded run: it needs documents.jsonl, recipe.toml and replies.jsonl "
                         "(`python -m preceptor.testing record RUN PACK`)")
     model = Recorded(golden / "replies.jsonl")
     uses = {line["digest"]: line for line in lines_of(golden / "uses.jsonl")}
     recipe = load_recipe(golden / "recipe.toml")
     with tempfile.TemporaryDirectory(prefix="preceptor-golden-") as away:
-        run = run_with(recipe, into or Path(away), roles_of(recipe, model), wrap=lambda tool: RecordedTool(tool, uses))
+        run = run_with(recipe, into or Path(away), roles_of(recipe, model), documents=documents_of(golden),
+                       wrap=lambda tool: RecordedTool(tool, uses))
         rows = {row["id"]: row for row in rows_of(run)}
         report = Run(run.folder, run.ended)
         _ = report.report  # counted while the folder is there
