@@ -107,20 +107,33 @@ def record(run_folder: str | Path, pack_name: str | Path) -> dict[str, int]:
         raise PackError(f"{found} is no run folder; `preceptor run {golden}/recipe.toml --into {found}` makes one")
     replies: dict[str, dict[str, Any]] = {}
     with reader(found) as db:
-        read = [from_json(Document, body) for (body,) in db.execute("SELECT body FROM nodes WHERE type = 'document' ORDER BY rowid")]
+        read = [
+            from_json(Document, body) for (body,) in db.execute("SELECT body FROM nodes WHERE type = 'document' ORDER BY rowid")
+        ]
         bare = _without([d.source for d in read])
         documents = [replace(d, source=Path(d.source).name) for d in read]
         for agent, body, completion in db.execute(
-                "SELECT agent, request, completion FROM calls WHERE completion IS NOT NULL ORDER BY item, started"):
+            "SELECT agent, request, completion FROM calls WHERE completion IS NOT NULL ORDER BY item, started"
+        ):
             line = {"digest": digest(bare(body)), "agent": agent, "said": _lasting(unpack(bare(completion)))}
             replies.setdefault(str(line["digest"]), line)
         uses = {}
         for tool, arguments, result, error in db.execute("SELECT tool, arguments, result, error FROM uses ORDER BY item, key"):
             key = use_digest(tool, bare(arguments))
-            uses[key] = {"digest": key, "tool": tool, "result": None if result is None else unpack(bare(result)), "error": error}
+            uses[key] = {
+                "digest": key,
+                "tool": tool,
+                "result": None if result is None else unpack(bare(result)),
+                "error": error,
+            }
     rows = rows_of(Run(found))
     golden.mkdir(exist_ok=True)
-    for name, held in (("documents", map(asdict, documents)), ("replies", replies.values()), ("uses", uses.values()), ("rows", rows)):
+    for name, held in (
+        ("documents", map(asdict, documents)),
+        ("replies", replies.values()),
+        ("uses", uses.values()),
+        ("rows", rows),
+    ):
         text = b"".join(orjson.dumps(line) + b"\n" for line in held)
         (golden / f"{name}.jsonl").write_bytes(text)
     return {"replies": len(replies), "uses": len(uses), "rows": len(rows)}
@@ -146,7 +159,9 @@ def documents_of(golden: Path) -> list[Document]:
 def _lasting(completion: dict[str, Any]) -> dict[str, Any]:
     """What was said, without how long it took."""
     return {k: v for k, v in completion.items() if k not in ("seconds", "means") and v not in ("", [], 0, None)} | {
-        "content": completion["content"], "calls": completion.get("calls", [])}
+        "content": completion["content"],
+        "calls": completion.get("calls", []),
+    }
 
 
 def rows_of(run: Run) -> list[dict[str, Any]]:
@@ -155,9 +170,18 @@ def rows_of(run: Run) -> list[dict[str, Any]]:
     for status in ("accepted", "rejected", "surplus"):
         for example in run.examples(status):
             verdicts = {v.check: v.outcome for v in example.verdicts if v.outcome != "na"}
-            made.append({"id": example.id, "kind": example.instruction.kind, "genre": example.instruction.material.genre,
-                         "goal": example.instruction.goal, "status": status, "answered_by": example.answered_by,
-                         "final": example.fields.get("final", example.answer), "verdicts": verdicts})
+            made.append(
+                {
+                    "id": example.id,
+                    "kind": example.instruction.kind,
+                    "genre": example.instruction.material.genre,
+                    "goal": example.instruction.goal,
+                    "status": status,
+                    "answered_by": example.answered_by,
+                    "final": example.fields.get("final", example.answer),
+                    "verdicts": verdicts,
+                }
+            )
     return sorted(made, key=lambda row: str(row["id"]))
 
 
@@ -165,14 +189,21 @@ def replay_golden(pack_name: str | Path, into: Path | None = None) -> Replay:
     """The pack's recorded run, made again from its record: no model, no network, and no sandbox where results are recorded."""
     golden = golden_of(pack_name)
     if not (golden / "recipe.toml").is_file() or not (golden / "replies.jsonl").is_file():
-        raise PackError(f"{golden} holds no recorded run: it needs documents.jsonl, recipe.toml and replies.jsonl "
-                        "(`python -m preceptor.testing record RUN PACK`)")
+        raise PackError(
+            f"{golden} holds no recorded run: it needs documents.jsonl, recipe.toml and replies.jsonl "
+            "(`python -m preceptor.testing record RUN PACK`)"
+        )
     model = Recorded(golden / "replies.jsonl")
     uses = {line["digest"]: line for line in lines_of(golden / "uses.jsonl")}
     recipe = load_recipe(golden / "recipe.toml")
     with tempfile.TemporaryDirectory(prefix="preceptor-golden-") as away:
-        run = run_with(recipe, into or Path(away), roles_of(recipe, model), documents=documents_of(golden),
-                       wrap=lambda tool: RecordedTool(tool, uses))
+        run = run_with(
+            recipe,
+            into or Path(away),
+            roles_of(recipe, model),
+            documents=documents_of(golden),
+            wrap=lambda tool: RecordedTool(tool, uses),
+        )
         rows = {row["id"]: row for row in rows_of(run)}
         report = Run(run.folder, run.ended)
         _ = report.report  # counted while the folder is there
@@ -193,7 +224,8 @@ def _changed(now: Mapping[str, Mapping[str, Any]], file: Path) -> Iterator[str]:
         elif now[key]["status"] != row["status"]:
             failed = [c for c, outcome in now[key]["verdicts"].items() if outcome == "fail"]
             yield f"row {key} ({row['kind']}) was {row['status']}, is {now[key]['status']}" + (
-                f": {', '.join(failed)}" if failed else "")
+                f": {', '.join(failed)}" if failed else ""
+            )
     for key in sorted(set(now) - set(before)):
         yield f"row {key} ({now[key]['kind']}, {now[key]['status']}) was not recorded"
 
@@ -207,11 +239,15 @@ def stale(pack_name: str | Path) -> list[str]:
         again = replay_golden(pack_name)
     except MissingExtra as missing:
         return [f"{golden}: cannot be replayed here: {missing}"]
-    found = [f"{golden}: stale: {agent} asks {count} things that the record does not answer; answer them anew"
-             for agent, count in sorted(again.unknown.items())]
+    found = [
+        f"{golden}: stale: {agent} asks {count} things that the record does not answer; answer them anew"
+        for agent, count in sorted(again.unknown.items())
+    ]
     if not found:
-        found += [f"{golden}: stale: {count} recorded replies of {agent} are not asked for any more; record anew"
-                  for agent, count in sorted(again.unasked.items())]
+        found += [
+            f"{golden}: stale: {count} recorded replies of {agent} are not asked for any more; record anew"
+            for agent, count in sorted(again.unasked.items())
+        ]
     return found + ([f"{golden}: {line}" for line in again.changed[:12]] if not found else [])
 
 
@@ -231,4 +267,3 @@ def golden_rows(pack_name: str | Path, status: str = "accepted") -> list[Example
     with tempfile.TemporaryDirectory(prefix="preceptor-golden-") as away:
         again = replay_golden(pack_name, Path(away))
         return again.run.examples(status)
-
