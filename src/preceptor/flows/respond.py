@@ -63,7 +63,8 @@ def narrowed(agent: Agent, instruction: Instruction, skill: Skill) -> Agent:
     choices = LETTERS[: len(instruction.options)] if instruction.options else instruction.data.get("labels", ())
     if not choices or instruction.shape not in ("multiple_choice", "label"):
         return agent
-    untold = [localised(entry, "text", language_of(instruction)) for entry in skill.styles.get("untold", ())]
+    sure = instruction.gold is not None and instruction.gold.made_by == "computed"
+    untold = () if sure else [localised(entry, "text", language_of(instruction)) for entry in skill.styles.get("untold", ())]
     said = tuple(dict.fromkeys((*map(str, choices), *(text for text in untold if text))))
     bare = instruction.style.format.startswith("bare")
     fields = tuple(

@@ -48,7 +48,9 @@ COOLED = 0.4
 """Small models need cooler sampling than the temperatures that packs are written for."""
 HEATED = 0.5
 """Added for each further sample of the same request, which else would say the same again."""
-SAMPLING: Mapping[str, Any] = {"min_p": 0.02, "repeat_penalty": 1.15, "repeat_last_n": 160}
+LONGEST = 400
+"""Most tokens the embedded model may write in a reply: what it has not said by then it repeats. Other files: no bound."""
+SAMPLING: Mapping[str, Any] = {"min_p": 0.01, "top_p": 1.0, "top_k": 0, "repeat_penalty": 1.15, "repeat_last_n": 160}
 """Without a penalty a model of this size writes one sentence until its reply is full."""
 
 
@@ -72,6 +74,7 @@ class LocalModel:
         if find_spec("xllamacpp") is None:
             raise MissingExtra(f"xllamacpp, which runs GGUF files, is not installed; {GET_LOCAL}")
         self.name = self.path.stem
+        self._longest = 32_768 if path else LONGEST
         self.fit = fits.Fit(means="json_schema", tools="action")
         self.price = None
         self._settings = (context, threads or cores())
@@ -103,7 +106,7 @@ class LocalModel:
             **fits.fitted(request, self.fit),
             **SAMPLING,
             "temperature": request.temperature * COOLED + HEATED * request.sample,
-            "max_tokens": request.max_tokens,
+            "max_tokens": min(request.max_tokens, self._longest),
             "seed": seed,
             "cache_prompt": True,
         }
