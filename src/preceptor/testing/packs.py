@@ -56,7 +56,7 @@ def counts_of_skill(name: str | Path) -> dict[str, Any]:
     """What is in a pack: its real kinds, and what they are decided by."""
     skill = load_skill(name)
     real = [kind for kind in skill.kinds if kind.tier == "real"]
-    executable = [kind for kind in real if deciding(kind, skill)]
+    executable = [kind for kind in real if by_code(kind, skill)]
     judged = [kind for kind in real if kind not in executable and (judges(kind, skill) or "judge" in kind.needs)]
     named = {tool for agent in skill.agents.values() for tool in agent.tools} | set(skill.of("respond", "tools"))
     return {
@@ -80,6 +80,12 @@ def checks_of_kind(kind: Kind, skill: Skill) -> list[Check]:
 def deciding(kind: Kind, skill: Skill) -> list[Check]:
     """The checks of code that tell a right from a wrong answer of this kind."""
     return [check for check in checks_of_kind(kind, skill) if check.decides and "judge" not in check.needs]
+
+
+def by_code(kind: Kind, skill: Skill) -> bool:
+    """Whether code decides the kind: one of its own checks, or the skill's where the kind needs no judge."""
+    own = set(kind.checks)
+    return any(check.name in own or "judge" not in kind.needs for check in deciding(kind, skill))
 
 
 def judges(kind: Kind, skill: Skill) -> list[Check]:
