@@ -13,7 +13,7 @@ from preceptor.checks.base import check, failed, not_applicable, passed
 from preceptor.checks.judged import lettered
 from preceptor.checks.options import LETTERS, credited, tokens
 from preceptor.errors import StepError
-from preceptor.types import Ask, Example, Instruction, Verdict
+from preceptor.types import Ask, Example, Instruction, Verdict, canonical
 
 TRIES = 3
 LUCK = 0.05
@@ -88,23 +88,38 @@ def unsuited(instruction: Instruction) -> str:
 # ── what is taken away ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-@check(decides=False, needs=("weak",), version=1,
-       sees="a weak model without the passage is not right more often than luck allows, in three tries",
-       blind="one lucky or unlucky row: read it over the set (closed-book accuracy per kind)")
+@check(
+    decides=False,
+    needs=("weak",),
+    version=1,
+    sees="a weak model without the passage is not right more often than luck allows, in three tries",
+    blind="one lucky or unlucky row: read it over the set (closed-book accuracy per kind)",
+)
 async def closed_book(example: Example, skill: Any, ask: Ask) -> Verdict:
     instruction = example.instruction
     if why := unsuited(instruction):
         return not_applicable(why)
     if await is_right(str(instruction.gold and instruction.gold.value), instruction, skill, ask) is None:
         return not_applicable("no code decides this kind's answers")
-    marked = await guesses("_shared/closed_book", example, skill, ask, question=instruction.text,
-                           options=lettered(instruction), form=form_of(instruction))
+    marked = await guesses(
+        "_shared/closed_book",
+        example,
+        skill,
+        ask,
+        question=instruction.text,
+        options=lettered(instruction),
+        form=form_of(instruction),
+    )
     return weighed(marked, example, "without the passage")
 
 
-@check(decides=False, needs=("weak",), version=1,
-       sees="a weak model that sees the options alone does not find the key more often than luck allows",
-       blind="cues that only a set shows, such as a favoured place")
+@check(
+    decides=False,
+    needs=("weak",),
+    version=1,
+    sees="a weak model that sees the options alone does not find the key more often than luck allows",
+    blind="cues that only a set shows, such as a favoured place",
+)
 async def options_only(example: Example, skill: Any, ask: Ask) -> Verdict:
     gold = example.instruction.gold
     if gold is None or gold.form != "option" or not example.instruction.options:
@@ -132,8 +147,12 @@ def is_flip(instruction: Instruction, skill: Any) -> bool:
     return any(g.name == instruction.goal and g.flips for g in getattr(skill, "goals", ()))
 
 
-@check(decides=False, version=1, sees="after an edit that flips the answer, neither gold nor answer is the parent's",
-       blind="whether the passage really says so now: altered_twin has a reader try")
+@check(
+    decides=False,
+    version=1,
+    sees="after an edit that flips the answer, neither gold nor answer is the parent's",
+    blind="whether the passage really says so now: altered_twin has a reader try",
+)
 async def flip_holds(example: Example, skill: Any, ask: Ask) -> Verdict:
     instruction, parent = example.instruction, example.instruction.parent
     if parent is None or not is_flip(instruction, skill):
@@ -161,9 +180,13 @@ def _told(instruction: Instruction) -> list[str]:
     return tokens(str(value))
 
 
-@check(decides=False, needs=("judge",), version=1,
-       sees="a reader of the passage before the edit does not come to the answer that is right after it",
-       blind="an old passage that never had one answer")
+@check(
+    decides=False,
+    needs=("judge",),
+    version=1,
+    sees="a reader of the passage before the edit does not come to the answer that is right after it",
+    blind="an old passage that never had one answer",
+)
 async def altered_twin(example: Example, skill: Any, ask: Ask) -> Verdict:
     instruction, parent = example.instruction, example.instruction.parent
     if parent is None or not is_flip(instruction, skill) or instruction.gold is None:
@@ -179,8 +202,12 @@ async def altered_twin(example: Example, skill: Any, ask: Ask) -> Verdict:
     return passed(f"before the edit a reader answers {said[:60]!r}")
 
 
-@check(decides=False, version=1, sees="a row that cannot be answered has a parent, nearly the same, that can",
-       blind="whether it really cannot be answered")
+@check(
+    decides=False,
+    version=1,
+    sees="a row that cannot be answered has a parent, nearly the same, that can",
+    blind="whether it really cannot be answered",
+)
 async def unanswerable_twin(example: Example, skill: Any, ask: Ask) -> Verdict:
     instruction, parent = example.instruction, example.instruction.parent
     if instruction.answerability == "answerable":
@@ -204,6 +231,17 @@ def overlap(left: str, right: str) -> float:
 # ── another reader ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
+ROOM = 400
+"""Characters of an answer in the second reader's form."""
+
+
+def put(instruction: Instruction) -> str:
+    """The question with what stands below it: entries to order, or the two columns to match."""
+    data = instruction.data
+    lists = [data[name] for name in ("shown", "left", "right") if data.get(name)]
+    return "\n\n".join([instruction.text, *("\n".join(f"- {entry}" for entry in entries) for entries in lists)])
+
+
 async def read_by_another(
     instruction: Instruction, skill: Any, ask: Ask, *, turned: bool = False, sample: int = 0
 ) -> tuple[str | None, bool]:
@@ -213,8 +251,14 @@ async def read_by_another(
     """
     shown = lettered(instruction, turned=turned)
     try:
-        reply = await ask(skill.agent("_shared/second_reader"), sample=sample, passage=instruction.material.text,
-                          question=instruction.text, options=shown, form=form_of(instruction))
+        reply = await ask(
+            skill.agent("_shared/second_reader"),
+            sample=sample,
+            passage=instruction.material.text,
+            question=put(instruction),
+            options=shown,
+            form=form_of(instruction),
+        )
     except StepError:
         return None, False
     said = str(reply.fields["answer"])
@@ -225,13 +269,19 @@ async def read_by_another(
     return said, reply.fields.get("unclear") == "one answer"
 
 
-@check(decides=False, needs=("judge",), version=1,
-       sees="another model, shown the options in both orders, credits the key both times and calls it the only answer",
-       blind="a misreading that both models share")
+@check(
+    decides=False,
+    needs=("judge",),
+    version=1,
+    sees="another model, shown the options in both orders, credits the key both times and calls it the only answer",
+    blind="a misreading that both models share",
+)
 async def blind_panel(example: Example, skill: Any, ask: Ask) -> Verdict:
     instruction = example.instruction
     if instruction.gold is None or instruction.gold.form == "none":
         return not_applicable("the row has no gold")
+    if instruction.gold.form in ("order", "pairs") and len(canonical(instruction.gold.value)) > ROOM:
+        return not_applicable("the answer is longer than the reader's form has room for")
     for turned in (False, True) if instruction.options else (False,):
         said, alone = await read_by_another(instruction, skill, ask, turned=turned, sample=int(turned))
         if said is None:
