@@ -29,7 +29,7 @@ SKILL_KEYS = ("title", "version", "about", "extends", "remove", "transform", "in
 OVERRIDES = ("transform", "instruct", "refine", "respond", "verify")
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "transform": {"pick": 1, "original": True, "identity_weight": 1.0},
-    "instruct": {"pick": 4, "checks": []},
+    "instruct": {"pick": 4, "checks": [], "early": []},
     "refine": {"goals": 1, "rounds": 1, "share": 1.0},
     "respond": {"answers": 1, "rounds": 1, "reflect": "failed", "tools": []},
     "verify": {"checks": []},

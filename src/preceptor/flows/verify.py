@@ -47,9 +47,11 @@ def accepts(verdicts: Sequence[Verdict]) -> bool:
 
 
 async def fails_before_answering(instruction: Instruction, skill: Skill, ask: Ask) -> Dropped | None:
-    """The instruction dropped by the first item check that it fails (`instruct.checks`): no answer is paid for."""
+    """The instruction dropped by the first item check that it fails: no answer is paid for. `instruct.checks` are for
+    all kinds, `instruct.early` are those of a kind's own checks that need no answer."""
     bare = Example(instruction, "", ())
-    for name in skill.of("instruct", "checks"):
+    own = set(skill.kind(instruction.kind).checks)
+    for name in (*skill.of("instruct", "checks"), *(n for n in skill.of("instruct", "early") if n in own)):
         verdict = await check_of(name, skill)(bare, skill, ask)
         if verdict.outcome == "fail":
             return Dropped(
