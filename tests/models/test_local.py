@@ -106,7 +106,9 @@ class TestLoaded:
         await asyncio.sleep(0.3)
         for task in tasks:
             task.cancel()
-        await asyncio.wait_for(model.complete(request(max_tokens=3)), 20)
+        answered = await asyncio.wait_for(model.complete(request(max_tokens=3)), 20)
+        assert 0 < answered.completion_tokens <= 3
+        assert all(task.cancelled() for task in tasks)
 
 
 LEFT_OPEN = """
