@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from preceptor.arguments import fault
 from preceptor.checks.base import check, failed, not_applicable, passed
 from preceptor.errors import ToolError
 from preceptor.states import Difference, state_difference
@@ -177,41 +178,6 @@ def _month(day: re.Match[str], text: str) -> bool:
     return bool(worded) or str(int(day[2])) in {t.lstrip("0") for t in re.findall(r"\d+", text)}
 
 
-def misfit(schema: Mapping[str, Any], value: Any, where: str = "arguments") -> str:
-    """What is wrong with `value` under the part of JSON Schema that tools use; empty where nothing is."""
-    kind = schema.get("type")
-    if value is None and kind != "null":
-        return f"{where}: null, which is no value; leave out what is not given"
-    if kind and not _is(value, kind):
-        return f"{where}: has to be {kind}, is {type(value).__name__}"
-    if schema.get("enum") and value not in schema["enum"]:
-        return f"{where}: {value!r} is not one of {', '.join(map(str, schema['enum']))}"
-    counts = isinstance(value, int | float) and not isinstance(value, bool)
-    if counts and (value < schema.get("minimum", value) or value > schema.get("maximum", value)):
-        return f"{where}: {value} is out of bounds"
-    if isinstance(value, str) and (pattern := schema.get("pattern")) and not re.search(pattern, value):
-        return f"{where}: {value!r} does not have the form {pattern}"
-    if isinstance(value, list):
-        return next(filter(None, (misfit(schema.get("items", {}), v, f"{where}[{n}]") for n, v in enumerate(value))), "")
-    return _record_misfit(schema, value, where) if isinstance(value, Mapping) else ""
-
-
-def _record_misfit(schema: Mapping[str, Any], value: Mapping[str, Any], where: str) -> str:
-    known = schema.get("properties", {})
-    if missing := [name for name in schema.get("required", ()) if name not in value]:
-        return f"{where}: {', '.join(missing)} missing"
-    if unknown := [name for name in value if known and name not in known]:
-        return f"{where}: no parameter {', '.join(unknown)}; there are: {', '.join(known)}"
-    return next(filter(None, (misfit(known.get(n, {}), v, f"{where}.{n}") for n, v in value.items())), "")
-
-
-def _is(value: Any, kind: str) -> bool:
-    if isinstance(value, bool):
-        return kind == "boolean"
-    held = {"string": str, "integer": int, "number": (int, float), "array": list, "object": Mapping, "boolean": bool}
-    return isinstance(value, held.get(kind, object))  # type: ignore[arg-type]
-
-
 def same_call(schema: Mapping[str, Any], left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
     """Whether two sets of arguments ask for the same: a default that is written out is no difference."""
     defaults = {n: p["default"] for n, p in schema.get("properties", {}).items() if "default" in p}
@@ -237,7 +203,7 @@ async def calls_valid(example: Example, skill: Any, ask: Ask) -> Verdict:
             return failed(f"{made.name} is not in the list", hint=f"`{made.name}` does not exist; use the functions given.")
         if made.arguments is None:
             return failed(f"{made.name}: arguments are no JSON object", hint="Arguments have to be one JSON object.")
-        if wrong := misfit(known[made.name], made.arguments):
+        if wrong := fault(known[made.name], made.arguments):
             return failed(f"{made.name}: {wrong}", hint=wrong)
     return passed("every call fits its declaration")
 

@@ -20,7 +20,7 @@ from time import time
 from typing import Any
 
 from preceptor import prompts
-from preceptor.engine.arguments import fault, parameters
+from preceptor.arguments import fault, parameters
 from preceptor.engine.journal import Journal, Write, clean, pack, unpack
 from preceptor.engine.money import Price, Purse
 from preceptor.errors import (

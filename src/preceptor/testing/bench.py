@@ -19,7 +19,7 @@ from preceptor.flows.row import opening
 from preceptor.flows.verify import accepts, check_of, checks_of
 from preceptor.recipe import recipe_of
 from preceptor.skill import Kind, Skill
-from preceptor.testing.fake import FakeAsk
+from preceptor.testing.fake import FakeAsk, remembered
 from preceptor.testing.mutators import MUTATORS, mutate, predicted
 from preceptor.testing.planted import PLANTS, carried_out, means_something, with_report
 from preceptor.testing.simulated import SimulatedTeacher, open_to
@@ -82,7 +82,7 @@ async def bench_of(skill: Skill, documents: Sequence[Document], folder: Path = P
     sandbox = Sandbox()
     plan = factory.Plan(recipe_of({"teacher": "given"}), {skill.name: skill})
     try:
-        yield factory.tools_of(plan, folder, documents, sandbox)
+        yield [remembered(tool) for tool in factory.tools_of(plan, folder, documents, sandbox)]
     finally:
         sandbox.close()
 

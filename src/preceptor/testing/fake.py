@@ -4,10 +4,14 @@
     verdict = await gold_number(example, skill, ask)
 """
 
+import asyncio
+import copy
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from preceptor import prompts
 from preceptor.engine.ask import read_completion
@@ -24,6 +28,31 @@ class Use:
 
     tool: str
     arguments: Mapping[str, Any]
+
+
+class Remembered:
+    """A tool that runs the same arguments once: for tools whose results depend on their arguments alone.
+
+    Starting a sandbox costs a tenth of a second, and checks make the same calls again and again. A refusal is
+    remembered as well. Each caller gets a copy of its own.
+    """
+
+    def __init__(self, tool: Tool) -> None:
+        self.name, self.declaration = tool.name, tool.declaration
+        self.version = getattr(tool, "version", "")
+        self._tool = tool
+        self._known: dict[bytes, asyncio.Task[Any]] = {}
+
+    async def __call__(self, **arguments: Any) -> Any:
+        key = orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS, default=dict)
+        if key not in self._known:
+            self._known[key] = asyncio.ensure_future(self._tool(**arguments))
+        return copy.deepcopy(await asyncio.shield(self._known[key]))
+
+
+def remembered(tool: Tool) -> Tool:
+    """The simulator, remembered; any other tool as it is."""
+    return Remembered(tool) if tool.name == "simulator" else tool
 
 
 class FakeAsk:

@@ -31,6 +31,7 @@ from preceptor.recipe import Recipe
 from preceptor.skill import Skill, built_in, load_skill
 from preceptor.testing import clothes, service
 from preceptor.testing.answers import right_answer
+from preceptor.testing.fake import remembered
 from preceptor.testing.invent import Source, clipped, invented, question_fields, sized
 from preceptor.testing.judging import guessed, judged
 from preceptor.testing.mutators import mutate
@@ -295,7 +296,8 @@ def simulate(recipe: Recipe, into: Path, teacher: SimulatedTeacher | None = None
     plan = plan_of(recipe.model_copy(update=dict.fromkeys(roles, "given")))
     skills = {name: open_to(skill) for name, skill in plan.skills.items()}
     model.know(skills.values())
-    return run_with(recipe, Path(into), dict.fromkeys(roles, model), skills=skills, limit=limit, documents=documents)
+    given = dict.fromkeys(roles, model)
+    return run_with(recipe, Path(into), given, skills=skills, limit=limit, documents=documents, wrap=remembered)
 
 
 def calls_completion(calls: Sequence[tuple[str, Mapping[str, Any]]], content: str = "") -> Completion:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from preceptor.checks.state import contains, leaves, misfit, number_key, plain, same
+from preceptor.arguments import fault
+from preceptor.checks.state import contains, leaves, number_key, plain, same
 from preceptor.skills.tool_use.library import Unfit, object_of, run, snake
 from preceptor.states import state_difference
 from preceptor.types import Ask
@@ -61,7 +62,7 @@ async def prove(plan: Mapping[str, Any], rules: Mapping[str, Any], ground: Groun
     if len({c["name"] for c in calls}) < rules.get("distinct", 1 if calls else 0):
         raise Unfit("the chain needs at least two different APIs")
     for call in calls:
-        if wrong := misfit(ground.schema(call["name"]), call["arguments"], call["name"]):
+        if wrong := fault(ground.schema(call["name"]), call["arguments"], call["name"]):
             raise Unfit(wrong)
     ran = await run(ground.code, ground.state, calls, ask)
     for call, result in zip(calls, ran["results"], strict=True):

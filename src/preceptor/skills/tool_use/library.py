@@ -5,7 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from preceptor.checks.state import leaves, misfit
+from preceptor.arguments import fault
+from preceptor.checks.state import leaves
 from preceptor.errors import ToolError
 from preceptor.states import state_difference
 from preceptor.types import Ask
@@ -167,7 +168,7 @@ def sample_faults(tools: Sequence[Mapping[str, Any]], calls: Sequence[Mapping[st
     for call in calls:
         if call["name"] not in schemas:
             faults.append(f"the sample {call['name']} is no API of the library")
-        elif wrong := misfit(schemas[call["name"]], call["arguments"]):
+        elif wrong := fault(schemas[call["name"]], call["arguments"]):
             faults.append(f"the sample of {call['name']}: {wrong}")
     return faults
 

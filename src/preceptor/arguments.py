@@ -1,5 +1,6 @@
 """Do these arguments fit a tool's declared parameters? The part of JSON Schema that tools use, and no more."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,12 +20,15 @@ def fault(schema: Mapping[str, Any], value: Any, where: str = "arguments") -> st
     """What is wrong with `value` under `schema`, in words for a model; empty where nothing is."""
     kinds = schema.get("type", ())
     kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    if value is None and kinds and "null" not in kinds:
+        return f"{where}: null, which is no value; leave out what is not given"
     if kinds and not any(_is(value, kind) for kind in kinds):
         return f"{where}: has to be {' or '.join(kinds)}, is {type(value).__name__}"
-    if "enum" in schema and value not in schema["enum"]:
+    if schema.get("enum") and value not in schema["enum"]:
         return f"{where}: {value!r} is not one of {', '.join(map(str, schema['enum']))}"
     if isinstance(value, str):
-        return _outside(schema, len(value), "minLength", "maxLength", f"{where}: characters")
+        wrong = _outside(schema, len(value), "minLength", "maxLength", f"{where}: characters")
+        return wrong or _other_form(schema, value, where)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _outside(schema, value, "minimum", "maximum", where)
     if isinstance(value, list | tuple):
@@ -47,6 +51,15 @@ def _outside(schema: Mapping[str, Any], size: float, least: str, most: str, what
     if most in schema and size > schema[most]:
         return f"{what}: at most {schema[most]}, is {size}"
     return ""
+
+
+def _other_form(schema: Mapping[str, Any], value: str, where: str) -> str:
+    pattern = schema.get("pattern")
+    try:
+        fits = not pattern or re.search(pattern, value)
+    except re.error:  # JSON Schema's patterns are ECMAScript's; what Python cannot read decides nothing
+        return ""
+    return "" if fits else f"{where}: {value!r} does not have the form {pattern}"
 
 
 def _object(schema: Mapping[str, Any], value: Mapping[str, Any], where: str) -> str:
