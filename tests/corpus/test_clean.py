@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from preceptor.corpus.clean import clean, joined_lines, unwrapped, without_gutenberg, without_page_furniture
+from preceptor.corpus.clean import clean, without_gutenberg, without_page_furniture
+from preceptor.corpus.wrap import joined_lines
 
 
 @pytest.mark.parametrize(
@@ -54,10 +55,6 @@ def test_code_keeps_its_indentation() -> None:
 )
 def test_words_broken_at_line_ends_become_whole(lines: list[str], expected: str) -> None:
     assert joined_lines(lines, frozenset({"well-known"})) == expected
-
-
-def test_plain_text_keeps_its_lines_but_not_its_broken_words() -> None:
-    assert unwrapped("a fun-\ndamental law\nof the sea-\nside") == "a fundamental\nlaw\nof the seaside\n"
 
 
 def test_page_heads_and_numbers_go_and_the_text_stays() -> None:

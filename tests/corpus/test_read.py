@@ -423,3 +423,16 @@ def test_all_seeds_read_with_formulas_and_chapters_recognisable() -> None:
     assert "Project Gutenberg" not in everything
     assert {d.language for d in corpus.documents} <= {"en", "und"}
     assert all(len(d.text) <= 6000 for d in corpus.documents)
+
+
+def test_sources_outside_the_root_are_named_alike_on_every_machine(tmp_path: Path) -> None:
+    def sources(base: Path) -> list[str]:
+        for name in ("recipe", "data/seeds/deep", "other"):
+            (base / name).mkdir(parents=True)
+        for number, name in enumerate(("recipe/a.md", "data/seeds/a.md", "data/seeds/deep/b.md", "other/a.md")):
+            (base / name).write_text(PROSE + f"In the year {1900 + number} " + f"harbour {number} paid. " * (10 + 9 * number))
+        asked = [base / "recipe/a.md", base / "data/seeds", base / "recipe/../other/a.md"]
+        return [line.source for line in read(asked, root=base / "recipe").lines]
+
+    expected = ["a.md", "other/a.md", "seeds/a.md", "seeds/deep/b.md"]
+    assert sources(tmp_path / "one") == sources(tmp_path / "elsewhere" / "two") == expected

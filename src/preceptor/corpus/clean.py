@@ -95,40 +95,6 @@ def without_consent(text: str) -> str:
     return "\n\n".join(block for block in blocks if len(block) > 300 or not CONSENT.search(block))
 
 
-def joined_lines(lines: Sequence[str], known: frozenset[str] = frozenset()) -> str:
-    """Lines of one paragraph as one line; a word broken at a line's end becomes whole.
-
-    A soft hyphen always joins. A plain one does between small letters, unless `known` (words of the same text)
-    has the hyphenated form.
-    """
-    out = ""
-    for line in lines:
-        line = line.strip()
-        if not out:
-            out = line
-        elif out.endswith("\xad"):
-            out = out[:-1] + line
-        elif (broken := re.search(r"(\w+)-$", out)) and (rest := re.match(r"[a-zäöüßàâçéèêíñóôúû]+", line)):
-            whole = f"{broken[1]}-{rest[0]}".lower()
-            keep = whole in known or not re.search(r"[a-zß-ÿ]-$", out)
-            out = out + line if keep else out[:-1] + line
-        else:
-            out += " " + line
-    return out
-
-
-def unwrapped(text: str) -> str:
-    """Plain text without words broken at line ends; where one paragraph's lines end stays as it is otherwise."""
-    if not re.search(r"[a-zß-ÿ]-\n *[a-zß-ÿ]", text):
-        return text
-    known = frozenset(word.lower() for word in re.findall(r"\w+-\w+", text))
-
-    def whole(match: re.Match[str]) -> str:
-        return joined_lines([match[1] + "-", match[2]], known) + "\n"
-
-    return re.sub(r"(\w*[a-zß-ÿ])-\n *([a-zß-ÿ]\w*[^\s\w]?)[ ]?", whole, text)
-
-
 def without_page_furniture(pages: Sequence[Sequence[str]]) -> list[list[str | None]]:
     """Each line, or None where it is a page's number, or a head or foot that comes back on other pages."""
     edges = Counter(key for page in pages for key in {furniture(page[at]) for at in edge(page)})

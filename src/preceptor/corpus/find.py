@@ -3,7 +3,7 @@
 import glob
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from preceptor.corpus.describe import LICENCE_FILES
@@ -30,13 +30,32 @@ def found(paths: Sequence[str | Path], root: str | Path | None = None) -> list[F
         )
     starts = [(Path(os.path.abspath(p)), asked) for asked in map(str, paths) for p in expanded(asked)]
     base = Path(os.path.abspath(root)) if root is not None else common([path for path, _ in starts], paths)
-    files: dict[str, Found] = {}
-    for path, _ in starts:
-        for one in walk(path, base, ()):
-            known = files.get(one.source)
-            if known is None or (known.reason and not one.reason):
-                files[one.source] = one
-    return [files[source] for source in sorted(files)]
+    files: dict[Path, Found] = {}
+    taken: dict[str, Path] = {}
+    for start, asked in starts:
+        for one in walk(start, ()):
+            known = files.get(one.path)
+            if known is None:
+                source = free(one.path, base if one.path.is_relative_to(base) else outside(start, asked), taken)
+                files[one.path] = replace(one, source=source + ("/" if one.source == "/" else ""))
+            elif known.reason and not one.reason:
+                files[one.path] = replace(known, reason="")
+    return sorted(files.values(), key=lambda file: file.source)
+
+
+def outside(start: Path, asked: str) -> Path:
+    """What the sources of a path outside the root are relative to: `/data/seeds` gives `seeds/…` on every machine."""
+    glob_of = any(sign in asked for sign in WILD) and not os.path.lexists(asked)
+    named = Path(os.path.abspath(fixed(os.path.expanduser(asked)))) if glob_of else start
+    return named.parent
+
+
+def free(path: Path, base: Path, taken: dict[str, Path]) -> str:
+    """The path's source relative to `base`, or to a folder above where another file has that name already."""
+    while (source := path.relative_to(base).as_posix()) in taken and base != base.parent:
+        base = base.parent
+    taken[source] = path
+    return source
 
 
 def expanded(asked: str) -> list[str]:
@@ -80,50 +99,38 @@ def common(paths: list[Path], asked: Sequence[str | Path]) -> Path:
     return Path(os.path.commonpath(folders))
 
 
-def source_of(path: Path, base: Path) -> str:
-    try:
-        return path.relative_to(base).as_posix()
-    except ValueError:
-        return path.as_posix()
-
-
-def walk(path: Path, base: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Found]:
-    """The files at and under `path`; what is not read comes with its reason."""
-    source = source_of(path, base)
+def walk(path: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Found]:
+    """The files at and under `path`, yet without their sources (`/` marks a folder); what is not read has its reason."""
     try:
         status = path.stat()
     except (OSError, RuntimeError) as error:
-        yield Found(source, path, unreachable(path, error))
+        yield Found("", path, unreachable(path, error))
         return
     if path.is_file():
         if LICENCE_FILES.match(path.name):
-            yield Found(source, path, "is a licence: it was taken as the licence of the files beside and below it")
+            yield Found("", path, "is a licence: it was taken as the licence of the files beside and below it")
         else:
-            yield Found(source, path)
+            yield Found("", path)
         return
     if not path.is_dir():
-        yield Found(source, path, "is no regular file (a pipe, socket or device): take it out")
+        yield Found("", path, "is no regular file (a pipe, socket or device): take it out")
         return
     here = (status.st_dev, status.st_ino)
     if here in above:
-        yield Found(source + "/", path, f"is a symlink loop: it leads back to a folder above it; remove the link {path.name!r}")
+        yield Found("/", path, f"is a symlink loop: it leads back to a folder above it; remove the link {path.name!r}")
         return
     try:
         names = sorted(os.listdir(path))
     except OSError as error:
-        yield Found(source + "/", path, unreachable(path, error))
+        yield Found("/", path, unreachable(path, error))
         return
     for name in names:
         child = path / name
         if name.startswith(".") or (name in SKIPPED and child.is_dir()):
             what = "folder" if child.is_dir() else "file"
-            yield Found(
-                source_of(child, base) + ("/" if what == "folder" else ""),
-                child,
-                f"is a hidden or generated {what}: name it to read it",
-            )
+            yield Found("/" if what == "folder" else "", child, f"is a hidden or generated {what}: name it to read it")
         else:
-            yield from walk(child, base, (*above, here))
+            yield from walk(child, (*above, here))
 
 
 def unreachable(path: Path, error: BaseException) -> str:

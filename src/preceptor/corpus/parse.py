@@ -15,11 +15,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from preceptor.corpus.clean import clean, first_line, unwrapped, without_consent, without_gutenberg
+from preceptor.corpus.clean import clean, first_line, without_consent, without_gutenberg
 from preceptor.corpus.describe import kind_of, licence_of, named_licence
 from preceptor.corpus.html import html_text
 from preceptor.corpus.openapi import api_text, is_openapi
 from preceptor.corpus.sniff import CODE, RECORDS, Unreadable, decoded, form_of
+from preceptor.corpus.wrap import unwrapped
 
 LEAST = 40  # characters of a text that is worth a document
 LONGEST_LINE = 1500  # mean characters of a line; above it, code is minified or data
@@ -113,7 +114,7 @@ def text_of(path: Path) -> tuple[str, str]:
 def read_markdown(path: Path, wish: Wish, tail: bytes) -> Iterator[Record]:
     text, note = text_of(path)
     text, front = front_matter(text.replace("\r\n", "\n"))
-    body = clean(without_gutenberg(without_html_tags(clean(text))))
+    body = paragraphs(clean(without_gutenberg(without_html_tags(clean(text)))))
     stated = named_licence(str(front.get("license") or front.get("licence") or front.get("rights") or ""))
     title = str(front.get("title") or "") or heading_of(body)
     language = str(front.get("language") or front.get("lang") or "")
@@ -148,6 +149,12 @@ def without_html_tags(text: str) -> str:
     return "".join(parts)
 
 
+def paragraphs(text: str) -> str:
+    """Markdown-like text with its paragraphs on one line each; verse and talk keep their lines."""
+    kind = kind_of(text)
+    return text if kind == "verse" else clean(unwrapped(text, "dialogue" if kind == "dialogue" else "md"))
+
+
 def heading_of(text: str) -> str:
     match = re.search(r"^# +(.+?)\s*#*$", text[:3000], re.M)
     return match[1].strip("*_ ") if match else ""
@@ -155,7 +162,7 @@ def heading_of(text: str) -> str:
 
 def read_rst(path: Path, wish: Wish, tail: bytes) -> Iterator[Record]:
     text, note = text_of(path)
-    body = restructured(without_mail_fields(clean(text)))
+    body = paragraphs(restructured(without_mail_fields(clean(text))))
     stated = re.search(r"(?im)^Title: *(.+(?:\n +.+)*)", body[:2000])
     title = " ".join(stated[1].split()) if stated else heading_of(body)
     yield Record(body, "md", kind_of(body), title, licence_of(text), note=note)
@@ -231,9 +238,11 @@ def directive(lines: list[str], at: int, out: list[str]) -> int:
 
 def read_plain(path: Path, wish: Wish, tail: bytes) -> Iterator[Record]:
     text, note = text_of(path)
-    body = clean(unwrapped(without_gutenberg(clean(text))))
+    body = clean(without_gutenberg(clean(text)))
     kind = kind_of(body)
     form = "dialogue" if kind == "dialogue" else "txt"
+    if kind != "verse":
+        body = clean(unwrapped(body, form))
     yield Record(body, form, kind, gutenberg_title(text) or first_line(body, 80), licence_of(text), note=note)
 
 

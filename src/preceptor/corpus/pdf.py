@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from preceptor.corpus.clean import joined_lines, without_page_furniture
+from preceptor.corpus.clean import without_page_furniture
+from preceptor.corpus.wrap import joined_lines
 
 MOST_CHARACTERS = 20_000  # on one page; more is a drawing made of text
 OVER_BAR, UNDER_BAR = 0.85, 1.05  # how far from a fraction bar its parts may have their baselines, in character sizes
