@@ -21,11 +21,12 @@ from preceptor.engine import run as engine
 from preceptor.engine.store import Item, Store
 from preceptor.errors import UserError
 from preceptor.factory import Plan, door, opened, work
+from preceptor.flows.flow3_refine import refine
 from preceptor.flows.row import task_of
 from preceptor.prompts import read_agent
 from preceptor.recipe import recipe_of
 from preceptor.skill import Kind, Skill, fits, load_skill
-from preceptor.types import Agent, Ask, Document, Dropped, Example, Produced, Trace, canonical
+from preceptor.types import Agent, Ask, Document, Dropped, Example, Instruction, Produced, Step, Trace, canonical
 
 ROWS_A_KIND = 3
 HERE = Path(__file__).parent
@@ -106,7 +107,7 @@ def trial(folder: Path, kinds: int, seed: int, documents: Sequence[str], skills:
 
 
 def drawn(kinds: int, seed: int, documents: Sequence[str], skills: Sequence[str]) -> dict[str, Any]:
-    """Kinds by seed, and for each the documents and the transformers of its three rows."""
+    """Kinds by seed, and for each the documents and the transformers of its three rows: one as asked, two refined."""
     loaded = [load_skill(name) for name in skills]
     real = [(skill, kind) for skill in loaded for kind in skill.drawable(frozenset({"teacher", "judge", "weak"}))]
     chosen = draw(real, "fidelity", seed, k=kinds, name=lambda sk: f"{sk[0].name}/{sk[1].name}")
@@ -171,7 +172,7 @@ async def _making(folder: Path, plan: Mapping[str, Any], documents: Mapping[str,
     loaded, skills, items = _loaded(plan), {}, []
     for place, slot in enumerate(plan["slots"]):
         name = f"{slot['skill']}/{slot['kind']}/{slot['number']}"
-        skills[name] = narrowed(loaded[slot["skill"]], slot["kind"], slot["transformer"])
+        skills[name] = narrowed(loaded[slot["skill"]], slot["kind"], slot["transformer"], refined=slot["number"] > 0)
         items.append(Item(documents[slot["document"]], name, 0, place))
     recipe = recipe_of({"name": "fidelity", "seed": plan["seed"], "teacher": f"batch:{folder.absolute() / 'making'}"})
     made = Plan(recipe, skills)
@@ -185,15 +186,30 @@ def _loaded(plan: Mapping[str, Any]) -> dict[str, Skill]:
     return {skill.name: skill for skill in map(load_skill, plan["skills"])}
 
 
-def narrowed(skill: Skill, kind: str, transformer: str) -> Skill:
-    """The skill with one kind and one transformer, so that a slot makes the row it was drawn for."""
+def narrowed(skill: Skill, kind: str, transformer: str, refined: bool) -> Skill:
+    """The skill with one kind and one transformer, so that a slot makes the row it was drawn for, and pays for no other."""
     agents = {n: a for n, a in skill.agents.items() if not n.startswith("1_transform/") or n.endswith(f"/{transformer}")}
     settings = {
         **skill.settings,
         "transform": {**skill.settings["transform"], "original": transformer == "identity", "pick": 1},
-        "refine": {**skill.settings["refine"], "share": 1.0, "goals": 1, "rounds": 1},
+        "instruct": {**skill.settings["instruct"], "pick": 1},
+        "refine": {**skill.settings["refine"], "share": float(refined), "goals": 1, "rounds": 1},
+        "respond": {**skill.settings["respond"], "answers": 1},
+        "quota": {},
     }
-    return replace(skill.only([kind]), agents=agents, settings=settings)
+    steps = {**skill.steps, "refine": last_of(skill.override(refine))}
+    return replace(skill.only([kind]), agents=agents, settings=settings, steps=steps)
+
+
+def last_of(step: Step) -> Step:
+    """The refining step, which lets through what it made last in place of what it was made from."""
+
+    async def refine(seed: Instruction, skill: Skill, ask: Ask) -> list[Instruction | Dropped]:
+        made = await step(seed, skill, ask)
+        whole = [thing for thing in made if not isinstance(thing, Dropped)]
+        return [*whole[-1:], *(thing for thing in made if isinstance(thing, Dropped))]
+
+    return refine
 
 
 async def _judging(
