@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from preceptor.checks import answer as checks
+from preceptor.checks import item, untold
 from preceptor.checks.base import Check
 from preceptor.types import Document, Example, Gold, Instruction, Material, Style
 
@@ -356,7 +357,7 @@ OPEN_BROKEN = [
 @pytest.mark.parametrize(("final", "language"), OPEN_GOOD)
 async def test_saying_that_the_text_does_not_tell_is_right_where_it_does_not(final: str, language: str) -> None:
     example = row(Gold("none", None), final, language=language, question=OPEN_QUESTION, answerability="unanswerable")
-    assert await outcome(checks.gold_insufficient, example) == "pass"
+    assert await outcome(untold.gold_insufficient, example) == "pass"
 
 
 @pytest.mark.parametrize(("final", "language"), OPEN_BROKEN)
@@ -364,19 +365,19 @@ async def test_a_value_is_wrong_where_the_text_does_not_tell(final: str, languag
     example = row(
         Gold("none", None), final, answer="x", language=language, question=OPEN_QUESTION, answerability="unanswerable"
     )
-    assert await outcome(checks.gold_insufficient, example) == "fail"
+    assert await outcome(untold.gold_insufficient, example) == "fail"
 
 
 @pytest.mark.parametrize(("final", "language"), OPEN_GOOD)
 async def test_abstaining_is_wrong_where_the_text_tells(final: str, language: str) -> None:
     example = row(text("1,700"), final, language=language, question="How many in the second year?")
-    assert await outcome(checks.gold_insufficient, example) == "fail"
+    assert await outcome(untold.gold_insufficient, example) == "fail"
 
 
 async def test_answering_where_the_text_tells_is_left_to_the_gold_checks() -> None:
-    assert await outcome(checks.gold_insufficient, row(text("1,700"), "1,700")) == "na"
+    assert await outcome(untold.gold_insufficient, row(text("1,700"), "1,700")) == "na"
     unsure = row(Gold("label", "not enough information"), "not enough information", shape="label", data={"labels": VERDICTS})
-    assert await outcome(checks.gold_insufficient, unsure) == "na"
+    assert await outcome(untold.gold_insufficient, unsure) == "na"
 
 
 PREMISE = {"key": "Halvard Lind", "truth": "rebuilt in 1891 by Halvard Lind", "premise": "Oddvar rebuilt the mill"}
@@ -401,13 +402,13 @@ PREMISE_BROKEN = [
 @pytest.mark.parametrize("final", PREMISE_GOOD)
 async def test_a_false_premise_is_put_right_with_the_words_of_the_text(final: str) -> None:
     example = row(Gold("none", None), final, answerability="false_premise", data=PREMISE)
-    assert await outcome(checks.gold_premise, example) == "pass"
+    assert await outcome(untold.gold_premise, example) == "pass"
 
 
 @pytest.mark.parametrize("final", PREMISE_BROKEN)
 async def test_a_premise_accepted_or_put_right_wrongly_is_wrong(final: str) -> None:
     example = row(Gold("none", None), final, answerability="false_premise", data=PREMISE)
-    assert await outcome(checks.gold_premise, example) == "fail"
+    assert await outcome(untold.gold_premise, example) == "fail"
 
 
 ANSWERS_GOOD = [
@@ -486,12 +487,12 @@ WORKED_BROKEN = [
 
 @pytest.mark.parametrize("example", WORKED_GOOD, ids=lambda e: str(e.instruction.data["formula"]))
 async def test_a_number_that_follows_from_its_working_stands(example: Example) -> None:
-    assert await outcome(checks.working_recomputes, example) == "pass"
+    assert await outcome(item.working_recomputes, example) == "pass"
 
 
 @pytest.mark.parametrize("example", WORKED_BROKEN, ids=lambda e: str(e.instruction.gold and e.instruction.gold.value))
 async def test_gold_that_does_not_follow_from_its_working_is_found_out(example: Example) -> None:
-    assert await outcome(checks.working_recomputes, example) == "fail"
+    assert await outcome(item.working_recomputes, example) == "fail"
 
 
 QUOTES_GOOD = [
@@ -512,12 +513,12 @@ QUOTES_BROKEN = [
 
 @pytest.mark.parametrize("quote", QUOTES_GOOD)
 async def test_evidence_stands_in_the_passage_to_the_letter(quote: str) -> None:
-    assert await outcome(checks.evidence_in_material, row(Gold("text", "x", (quote,)), "x")) == "pass"
+    assert await outcome(item.evidence_in_material, row(Gold("text", "x", (quote,)), "x")) == "pass"
 
 
 @pytest.mark.parametrize("quote", QUOTES_BROKEN)
 async def test_evidence_with_one_other_word_does_not_stand(quote: str) -> None:
-    assert await outcome(checks.evidence_in_material, row(Gold("text", "x", (quote,)), "x")) == "fail"
+    assert await outcome(item.evidence_in_material, row(Gold("text", "x", (quote,)), "x")) == "fail"
 
 
 @pytest.mark.parametrize(
@@ -532,7 +533,7 @@ async def test_evidence_with_one_other_word_does_not_stand(quote: str) -> None:
 )
 async def test_mutated_gold_is_not_in_its_evidence(value: str, accepts: tuple[str, ...], outcome_wanted: str) -> None:
     gold = Gold("text", value, ("The mill at Vik was rebuilt in 1891 by Halvard Lind",), accepts)
-    assert await outcome(checks.gold_in_evidence, row(gold, "x")) == outcome_wanted
+    assert await outcome(item.gold_in_evidence, row(gold, "x")) == outcome_wanted
 
 
 @pytest.mark.parametrize(

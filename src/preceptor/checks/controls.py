@@ -11,7 +11,8 @@ from typing import Any
 
 from preceptor.checks.base import check, failed, not_applicable, passed
 from preceptor.checks.judged import lettered
-from preceptor.checks.options import LETTERS, credited, tokens
+from preceptor.checks.options import LETTERS, credited
+from preceptor.checks.words import tokens
 from preceptor.errors import StepError
 from preceptor.types import Ask, Example, Instruction, Verdict, canonical
 

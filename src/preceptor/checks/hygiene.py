@@ -10,8 +10,9 @@ from functools import lru_cache
 from typing import Any
 
 from preceptor.checks.base import check, failed, not_applicable, passed
-from preceptor.checks.options import PLANNED, content, holds_any, language_of, phrases, plain, texts_of, tokens
+from preceptor.checks.options import PLANNED, texts_of
 from preceptor.checks.text import SCRIPTS, STOPWORDS, guess_language
+from preceptor.checks.words import content, holds_any, language_of, phrases, plain, tokens
 from preceptor.types import Ask, Example, Verdict
 
 LISTED = ("en", "de", "hi", "fr", "es")
@@ -51,8 +52,10 @@ def listed(name: str, language: str) -> tuple[str, ...]:
 
 def said(name: str, text: str, example: Example) -> str:
     """The first phrase of a list that `text` holds and the task does not; empty where there is none."""
-    task = task_of(example)
-    fresh = [p for p in listed(name, language_of(example.instruction)) if not holds_any((p,), task)]
+    task, known = task_of(example), listed(name, language_of(example.instruction))
+    if not holds_any(known, text):  # nearly always; the task need not be read then
+        return ""
+    fresh = [p for p in known if not holds_any((p,), task)]
     return holds_any(fresh, text)
 
 

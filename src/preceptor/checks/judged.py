@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from preceptor.checks.base import Check, check, failed, not_applicable, passed
-from preceptor.checks.options import LETTERS, opposed, shared, stands_in
+from preceptor.checks.options import LETTERS, opposed, shared
+from preceptor.checks.words import stands_in
 from preceptor.errors import StepError
 from preceptor.types import Ask, Example, Instruction, Reply, Verdict
 

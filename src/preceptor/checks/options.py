@@ -5,22 +5,19 @@ item alone, so they can also run before anyone is paid to answer it.
 """
 
 import re
-import tomllib
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from itertools import permutations
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from preceptor.checks.base import check, failed, not_applicable, passed
+from preceptor.checks.words import SAME, content, holds_any, language_of, phrases, plain, run_length, stands_in, tokens
 from preceptor.types import Ask, Example, Instruction, Material, Option, Verdict
 
 LETTERS = "ABCDEFGHIJ"
 CREDITED = "credited"
-SHARED = Path(__file__).parent.parent / "skills" / "_shared"
 LONGEST_TO_SHORTEST = 2.2
 """Options may differ in length by this factor, and by `SLACK` characters more, so that short ones have room."""
 SLACK = 20
@@ -31,68 +28,6 @@ QUOTED = ("statement", "bears_on", "step", "first_fact", "second_fact", "conclus
 PLANNED = ("gap", "assumption", "negation", "breaks", "defect", "other_story", "open_point", "missing_form", "warrant",
            "derivation", "clash", "expectation", "answer_one_way", "answer_other_way")
 """Plan fields that the question must not give away."""
-
-
-# ── words ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@lru_cache(maxsize=16)
-def phrases(file: str = "phrases") -> Mapping[str, Mapping[str, tuple[str, ...]]]:
-    """The phrase lists of a shared TOML file: by list, then by language."""
-    read = tomllib.loads((SHARED / f"{file}.toml").read_text(encoding="utf-8"))
-    return {name: {lang: tuple(entries) for lang, entries in lists.items()} for name, lists in read.items()}
-
-
-def language_of(instruction: Instruction) -> str:
-    """The language of the row."""
-    return instruction.material.language or instruction.material.document.language
-
-
-def plain(text: str) -> str:
-    """`text` folded for comparing: compatible forms, one kind of quote and dash, single blanks, no case."""
-    folded = unicodedata.normalize("NFKC", text).translate(_SAME)
-    return re.sub(r"\s+", " ", folded).strip().casefold()
-
-
-_ALIKE = {"'": "‘’‚‛`´", '"': "“”„«»‹›", "-": "‐‑‒–—−", "...": "…"}
-_SAME = str.maketrans({c: to for to, these in _ALIKE.items() for c in these})
-
-
-MARKED = re.compile(r"[\u0300-\u036f\u0483-\u109f\u1700-\u1bff\u20d0-\u20ff]")
-"""Blocks in which words hold combining marks, which `\\w` leaves out."""
-
-
-def tokens(text: str) -> list[str]:
-    """Words and numbers, folded; marks of Indic scripts stay with their letters."""
-    folded = plain(text)
-    if not MARKED.search(folded):
-        return re.findall(r"[^\W_]+", folded)
-    kept = "".join(c if c.isalnum() or unicodedata.category(c).startswith("M") else " " for c in folded)
-    return kept.split()
-
-
-def content(text: str) -> set[str]:
-    """The longer words of a text, cut to six letters: a crude stem that serves inflecting languages too."""
-    return {t[:6] for t in tokens(text) if len(t) >= 4}
-
-
-def run_length(left: Sequence[str], right: Sequence[str]) -> int:
-    """The length of the longest run of tokens that both hold."""
-    best, row = 0, [0] * (len(right) + 1)
-    for token in left:
-        above = row
-        row = [0] * (len(right) + 1)
-        for at, other in enumerate(right, 1):
-            if token == other:
-                row[at] = above[at - 1] + 1
-                best = max(best, row[at])
-    return best
-
-
-def stands_in(quote: str, text: str) -> bool:
-    """Whether `quote` is in `text` to the letter, but for blanks, case, quotation marks and closing points."""
-    bare = plain(quote).strip(" \"'.,;:!?।")
-    return bool(bare) and bare in plain(text)
 
 
 # ── which option is credited ─────────────────────────────────────────────────────────────────────────────────────
@@ -230,18 +165,6 @@ def _key_stands_out(instruction: Instruction, key: Option | None) -> Iterator[st
             yield f"only the key has {'an' if name == 'absolute' else 'a'} {name}"
         if listed and len(has) == len(wrong) >= 3 and key not in has:
             yield f"only the key has no {name}"
-
-
-def holds_any(listed: Iterable[str], text: str) -> str:
-    """The first of the listed phrases that stands in the text as whole words; empty where none does."""
-    padded = f" {' '.join(tokens(text))} "
-    return next((p for p in listed if _folded(p) in padded), "")
-
-
-@lru_cache(maxsize=8192)
-def _folded(phrase: str) -> str:
-    """A listed phrase as `holds_any` looks for it; folded once, for the same lists are read for every row."""
-    return f" {' '.join(tokens(phrase))} "
 
 
 @check(decides=False, version=1, sees="options differ, are alike in length, and nothing on the surface marks the key",
@@ -397,7 +320,7 @@ def skeleton(form: str) -> str:
     Equal skeletons are one argument in other letters; words ("all", "most", "not") count as they stand, and capital
     letters differ from small ones.
     """
-    folded = re.sub(r"[^\W\d_]{2,}", lambda m: m[0].lower(), unicodedata.normalize("NFKC", form).translate(_SAME))
+    folded = re.sub(r"[^\W\d_]{2,}", lambda m: m[0].lower(), unicodedata.normalize("NFKC", form).translate(SAME))
     parts = CONCLUDES.split(folded)
     premises = [p.strip(" ,.") for p in re.split(r"[;.\n]", " ; ".join(parts[:-1])) if p.strip(" ,.")]
     ending = parts[-1].strip(" ,.;")

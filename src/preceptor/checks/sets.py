@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-from preceptor.checks.options import LETTERS, tokens
+from preceptor.checks.options import LETTERS
+from preceptor.checks.words import tokens
 from preceptor.types import Example
 
 ENOUGH = 200

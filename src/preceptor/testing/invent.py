@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from preceptor.arithmetic import evaluate
-from preceptor.checks.options import phrases
+from preceptor.checks.words import phrases
 from preceptor.checks.text import guess_language, names, sentences
 from preceptor.draws import draw, fraction, one
 from preceptor.errors import Declined
@@ -235,12 +235,13 @@ def question_fields(fields: Sequence[Field], source: Source, place: Sequence[Any
         made |= _items(by, source, place)
     elif shape == "pairs" and "pairs" in by:
         made["pairs"] = _pairs(by["pairs"], source, place)
-    elif shape == "label" and "answer" in by:
+    elif shape == "label" and ("answer" in by or "labels" in by):
         if "labels" in by:
             count = max(2, int(by["labels"].min or 2))
-            made["labels"] = list(LABELS[:count] if int(by["answer"].max or 99) >= 20 else ("yes", "no", "open")[:count])
-        labels = by["answer"].choices or tuple(made.get("labels") or data.get("labels", ()))
-        made["answer"] = one(labels, *place, "label") if labels else made["answer"]
+            made["labels"] = list(LABELS[:count] if count > 2 else ("yes", "no"))
+        if "answer" in by:  # otherwise it was drawn, and the flow knows it
+            labels = by["answer"].choices or tuple(made.get("labels") or data.get("labels", ()))
+            made["answer"] = one(labels, *place, "label") if labels else made["answer"]
     elif shape == "set" and "answers" in by:
         made |= _set(by, source, place)
     elif "answer" in by and by["answer"].type == "text":

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from preceptor.checks.answer import listed, numbers_in, said_text, same_text
 from preceptor.checks.base import check, failed, not_applicable, passed
+from preceptor.checks.figures import numbers_in
+from preceptor.checks.finals import listed, said_text, same_text
 from preceptor.checks.form import records
 from preceptor.checks.options import LETTERS, credited
 from preceptor.types import Ask, Example, Instruction, Verdict
