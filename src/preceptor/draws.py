@@ -1,7 +1,7 @@
 """A draw ranks its choices by hash(seed, place, choice): no generator, no order of completion, no luck."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -38,6 +38,11 @@ def draw(
 def one(choices: Sequence[T], *place: object, name: Callable[[T], str] = str) -> T:
     """The first of `choices` at this place; `choices` must not be empty."""
     return draw(choices, *place, name=name)[0]
+
+
+def drawn_for(choices: Mapping[str, Sequence[str]], *place: object) -> dict[str, str]:
+    """One of the choices for each name, so that what should be balanced is not left to whoever writes."""
+    return {name: one(among, *place, "drawn", name) for name, among in choices.items()}
 
 
 def shuffled(things: Sequence[Any], *place: object) -> list[Any]:

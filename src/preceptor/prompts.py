@@ -24,7 +24,7 @@ from preceptor.types import Agent, Message
 from preceptor.types import Field as ReplyField
 
 HEAD = re.compile(r"\A\+\+\+\s*\n(.*?)\n\+\+\+\s*\n", re.S)
-HEAD_KEYS = ("role", "temperature", "max_tokens", "tools", "suits", "prose", "declines", "rounds", "reply", "system")
+HEAD_KEYS = ("role", "temperature", "max_tokens", "tools", "suits", "prose", "declines", "rounds", "reply", "system", "draws")
 FIELD_KEYS = ("type", "about", "min", "max", "choices", "of", "fields", "optional")
 FIELD_TYPES = ("text", "number", "integer", "boolean", "choice", "list", "record")
 TEXT_MOST, LIST_MOST = 2000, 12

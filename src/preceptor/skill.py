@@ -63,6 +63,8 @@ class Kind:
     """Refinement goals that suit it; empty: any that suit its shape."""
     languages: tuple[str, ...] = ()
     """Languages it can be asked in; empty: any."""
+    unless: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Values of the material's plan with which it cannot be asked: `{ flaw = ["none"] }`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,6 +281,8 @@ class Agent:
     rounds: int = 6
     """Most tool calls in one reply."""
     system: str = ""
+    draws: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False)
+    """What is settled by draw before it is asked, each with its choices; the prompt reads `drawn.NAME`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Flow 1, content transformation: a document becomes material worth asking about."""
 
-from preceptor.draws import draw
+from preceptor.draws import draw, drawn_for
 from preceptor.errors import Declined, StepError
 from preceptor.flows.together import together
 from preceptor.skill import Skill
@@ -35,7 +35,7 @@ async def material_of(agent: Agent, document: Document, ask: Ask) -> Material | 
         return Material(document, "identity", document.text, language=document.language)
     genre = agent.name.rsplit("/", 1)[-1]
     try:
-        reply = await ask(agent, genre=genre)
+        reply = await ask(agent, genre=genre, drawn=drawn_for(agent.draws, ask.seed, agent.name, document.id))
     except Declined as error:
         return Dropped(document, "transform", f"declined: {error}", agent.name)
     except StepError as error:

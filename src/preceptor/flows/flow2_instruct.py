@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from preceptor.draws import draw, one
+from preceptor.draws import draw, drawn_for, one
 from preceptor.errors import Declined, StepError
-from preceptor.flows.shapes import instruction_of, with_twin
+from preceptor.flows.shapes import instruction_of, with_drawn, with_twin
 from preceptor.flows.together import together
 from preceptor.flows.verify import fails_before_answering
 from preceptor.skill import Kind, Skill, fits
@@ -32,12 +32,13 @@ async def instruct(material: Material, skill: Skill, ask: Ask) -> list[Instructi
 
 
 def suiting(material: Material, skill: Skill, ask: Ask) -> list[Kind]:
-    """The kinds that this material, its language and the recipe's models allow."""
+    """The kinds that this material, its plan, its language and the recipe's models allow."""
     return [
         kind
         for kind in skill.drawable(ask.roles)
         if fits(kind.suits, material.genre, material.document.kind)
         and (not kind.languages or material.document.language in kind.languages)
+        and not any(material.data.get(mark) in values for mark, values in kind.unless.items())
     ]
 
 
@@ -62,8 +63,10 @@ def agent_name(kind: Kind) -> str:
 async def written(kind: Kind, material: Material, skill: Skill, ask: Ask) -> Sequence[Instruction]:
     """The generator's reply as an instruction, its gold in the form of the kind's shape; beside its twin, if it has one."""
     agent = skill.agent(agent_name(kind))
-    reply = await ask(agent, **slots(kind, material, skill, ask))
-    return with_twin(instruction_of(kind, material, reply.fields, agent.name, ask.seed), reply.fields, ask.seed)
+    drawn = drawn_for(agent.draws, ask.seed, agent.name, material.id)
+    reply = await ask(agent, drawn=drawn, **slots(kind, material, skill, ask))
+    fields = with_drawn(reply.fields, drawn, agent)
+    return with_twin(instruction_of(kind, material, fields, agent.name, ask.seed), fields, ask.seed)
 
 
 async def built(kind: Kind, material: Material, skill: Skill, ask: Ask) -> Instruction | Dropped | None:
@@ -74,12 +77,14 @@ async def built(kind: Kind, material: Material, skill: Skill, ask: Ask) -> Instr
     if isinstance(made, Dropped) or agent_name(kind) not in skill.agents:
         return made
     agent = skill.agent(agent_name(kind))
-    reply = await ask(agent, instruction=made, **slots(kind, material, skill, ask))
+    drawn = drawn_for(agent.draws, ask.seed, agent.name, material.id)
+    reply = await ask(agent, instruction=made, drawn=drawn, **slots(kind, material, skill, ask))
     return replace(made, text=reply.fields["request"], made_by=f"{made.made_by or 'builder'}, worded by {agent.name}")
 
 
 def slots(kind: Kind, material: Material, skill: Skill, ask: Ask) -> dict[str, Any]:
     """What every generator is told beside the document."""
-    hints = [h["text"] for h in skill.styles.get("hint", ())]
+    form = material.document.kind
+    hints = [h["text"] for h in skill.styles.get("hint", ()) if fits(h.get("suits", ()), material.genre, form)]
     hint = one(hints, ask.seed, "hint", material.id, kind.name) if hints else ""
     return {"material": material, "kind": kind, "avoid": (), "hints": hint}

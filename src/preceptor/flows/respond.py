@@ -5,16 +5,18 @@ answerer ─▶ checks ─▶ passed ──────────────�
 answers = k ─▶ k answerers; the first draft that passes is the row, the rest are kept beside it
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import orjson
+
 from preceptor.errors import Declined, StepError
-from preceptor.flows.row import answer_of, format_of, language_of, localised, opening, styled, task_of
+from preceptor.flows.row import answer_of, format_of, language_of, opening, phrase, styled, task_of
 from preceptor.flows.shapes import LETTERS
 from preceptor.flows.verify import holds, weigh
 from preceptor.skill import Skill
-from preceptor.types import Agent, Ask, Draft, Dropped, Example, Gold, Instruction, Reply
+from preceptor.types import Agent, Ask, Draft, Dropped, Example, Gold, Instruction, Reply, Verdict
 
 
 async def respond(instruction: Instruction, skill: Skill, ask: Ask) -> list[Example | Dropped]:
@@ -64,8 +66,8 @@ def narrowed(agent: Agent, instruction: Instruction, skill: Skill) -> Agent:
     if not choices or instruction.shape not in ("multiple_choice", "label"):
         return agent
     sure = instruction.gold is not None and instruction.gold.made_by == "computed"
-    untold = () if sure else [localised(entry, "text", language_of(instruction)) for entry in skill.styles.get("untold", ())]
-    said = tuple(dict.fromkeys((*map(str, choices), *(text for text in untold if text))))
+    untold = "" if sure else phrase(skill, "untold", language_of(instruction))
+    said = tuple(dict.fromkeys((*map(str, choices), *([untold] if untold else ()))))
     bare = instruction.style.format.startswith("bare")
     fields = tuple(
         replace(f, type="choice", choices=said, min=None, max=None) if f.name == "final" and f.type == "text" else f
@@ -106,10 +108,11 @@ async def reflected(draft: Draft, instruction: Instruction, skill: Skill, ask: A
 
 async def revised(draft: Draft, instruction: Instruction, skill: Skill, ask: Ask, sample: int) -> tuple[str, Draft | None]:
     """What the critic said, and the reviser's draft; none where the critic found nothing to mend."""
-    problems = [f"{v.check}: {v.hint}" if v.hint else v.check for v in draft.verdicts if v.outcome == "fail"]
+    problems = [problem(v, draft, instruction) for v in draft.verdicts if v.outcome == "fail"]
     shown: dict[str, Any] = {
         "task": task_of(instruction, skill),
         "draft": draft.answer,
+        "final": bare_result(draft),
         "problems": problems,
         "results": [m for m in draft.messages if m.get("role") == "tool"],
         "format": format_of(instruction, skill),
@@ -122,6 +125,33 @@ async def revised(draft: Draft, instruction: Instruction, skill: Skill, ask: Ask
         return critique, None
     reply = await ask(narrowed(skill.agent("4_respond/reviser"), instruction, skill), sample=sample, critique=critique, **shown)
     return critique, await draft_of(reply, "reviser", instruction, skill, ask)
+
+
+def bare_result(draft: Draft) -> str:
+    """The draft's bare result as text."""
+    final = draft.fields.get("final", "")
+    return final if isinstance(final, str) else orjson.dumps(final, default=str).decode()
+
+
+def problem(verdict: Verdict, draft: Draft, instruction: Instruction) -> str:
+    """A failed check as the critic is told of it: what to look at, and what was found, where that shows nothing of the
+    key. A check that compares with the key never says what it found, nor does one that has no hint: it looks at the item."""
+    if not verdict.hint:
+        return verdict.check
+    shown = f"{draft.answer}\n{bare_result(draft)}"
+    if verdict.decides or any(secret in verdict.evidence and secret not in shown for secret in secrets(instruction)):
+        return f"{verdict.check}: {verdict.hint}"
+    found = "" if verdict.evidence in verdict.hint else f" (found: {verdict.evidence})"
+    return f"{verdict.check}: {verdict.hint}{found}"
+
+
+def secrets(instruction: Instruction) -> list[str]:
+    """What is right, and the words that it rests on."""
+    if instruction.gold is None or instruction.gold.value is None:
+        return []
+    value = instruction.gold.value
+    parts = [*value, *value.values()] if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else [value]
+    return [text for text in map(str, (*parts, *instruction.gold.accepts, *instruction.gold.evidence)) if text]
 
 
 async def by_gold(instruction: Instruction, drafts: Sequence[Draft], skill: Skill, ask: Ask) -> list[Draft]:

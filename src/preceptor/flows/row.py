@@ -42,9 +42,11 @@ def styled(instruction: Instruction, skill: Skill, seed: str) -> Instruction:
         )
         return found[0] if found else {}
 
+    form = drawn("format", fit, "name")
+    lengths = [e for e in skill.styles.get("length", ()) if e["name"] in form.get("lengths", (e["name"],))]
     style = Style(
-        format=str(drawn("format", fit, "name").get("name", "plain")),
-        length=str(drawn("length", skill.styles.get("length", ()), "name").get("name", "medium")),
+        format=str(form.get("name", "plain")),
+        length=str(drawn("length", lengths, "name").get("name", "" if "lengths" in form else "medium")),
         register=str(drawn("register", skill.styles.get("register", ()), "name").get("name", "neutral")),
         system=localised(drawn("system", skill.styles.get("system", ()), "text"), "text", language_of(instruction)),
         layout=str(drawn("layout", skill.styles.get("layout", ()), "name").get("name", "plain")),
@@ -64,13 +66,19 @@ def localised(entry: Mapping[str, Any], key: str, language: str) -> Any:
     return entry.get(f"{key}_{language}", "")
 
 
+def phrase(skill: Skill, table: str, language: str) -> str:
+    """The agreed words of this table in this language, else in English."""
+    return next((str(localised(e, "text", language) or e["text"]) for e in skill.styles.get(table, ())), "")
+
+
 def entry_of(skill: Skill, table: str, name: str, default: Mapping[str, Any]) -> Mapping[str, Any]:
     """The entry of a style table by its name."""
     return next((e for e in skill.styles.get(table, ()) if e.get("name") == name), default)
 
 
 def format_of(instruction: Instruction, skill: Skill) -> dict[str, str]:
-    """What the answerer is told of the form: the name, what `final` must hold, and the drawn length and register."""
+    """What the answerer is told of the form: the name, what `final` must hold, the drawn length (empty where the form
+    itself says it) and register, and how `final` says in the row's language that the text does not tell."""
     entry = entry_of(skill, "format", instruction.style.format, NO_STYLE)
     length = entry_of(skill, "length", instruction.style.length, {})
     register = entry_of(skill, "register", instruction.style.register, {})
@@ -80,6 +88,8 @@ def format_of(instruction: Instruction, skill: Skill) -> dict[str, str]:
         "about": str(entry.get("about", "")),
         "length": str(length.get("wording", instruction.style.length)),
         "register": str(register.get("wording", instruction.style.register)),
+        "untold": phrase(skill, "untold", language_of(instruction)),
+        "mistaken": phrase(skill, "mistaken", language_of(instruction)),
     }
 
 

@@ -19,7 +19,7 @@ from typing import Any, cast
 from preceptor.draws import shuffled
 from preceptor.errors import ReplyError
 from preceptor.skill import Goal, Kind
-from preceptor.types import Answerability, Gold, Instruction, Material, Option
+from preceptor.types import Agent, Answerability, Gold, Instruction, Material, Option
 
 LETTERS = "ABCDEFGHIJ"
 CREDITED = "credited"
@@ -64,6 +64,20 @@ def edited(
     if "options" in fields or ("question" not in fields and not answers(fields)):
         return with_gold(bare, fields, seed) if "options" in fields else bare
     return regold(bare, fields, seed)
+
+
+def with_drawn(fields: Mapping[str, Any], drawn: Mapping[str, str], agent: Agent) -> Mapping[str, Any]:
+    """The generator's fields with what was drawn for it. A drawn `answer` is the answer: where the generator wrote
+    `labels` in the reader's language, the one in the same place."""
+    if not drawn:
+        return fields
+    if "answer" not in drawn:
+        return {**fields, "drawn": drawn}
+    choices = agent.draws["answer"]
+    labels = list(fields.get("labels") or choices)
+    if len(labels) != len(choices) or len(set(labels)) != len(labels):
+        raise ReplyError(f"there have to be {len(choices)} labels, each another: {', '.join(choices)}")
+    return {**fields, "drawn": drawn, "answer": labels[list(choices).index(drawn["answer"])]}
 
 
 def with_twin(instruction: Instruction, fields: Mapping[str, Any], seed: str) -> list[Instruction]:

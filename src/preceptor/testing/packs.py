@@ -15,9 +15,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from preceptor.checks import all_checks
 from preceptor.checks.base import Check
+from preceptor.draws import drawn_for
 from preceptor.errors import PackError, StepError
 from preceptor.flows.row import PLAIN_LAYOUT
-from preceptor.flows.shapes import instruction_of
+from preceptor.flows.shapes import instruction_of, with_drawn
 from preceptor.prompts import fill, render
 from preceptor.recipe import ROLES
 from preceptor.skill import Goal, Kind, Skill, load_skill, nearest
@@ -242,7 +243,7 @@ def _unknown_slots(agent: Agent, skill: Skill, file: str) -> Iterator[str]:
 
 DEFAULT_SLOTS = frozenset((
     "genre", "material", "kind", "avoid", "hints", "instruction", "goal", "suggestion", "task", "format", "material_text",
-    "draft", "problems", "results", "critique",
+    "draft", "final", "problems", "results", "critique", "drawn",
 ))
 """What the flows' own steps fill: a pack's step may hand on to them."""
 
@@ -287,14 +288,15 @@ def samples(agent: Agent, skill: Skill, step: str) -> Iterator[dict[str, Any]]:
     file = agent.name.rpartition("/")[2]
     match step:
         case "1_transform":
-            yield {**common(), "genre": file}
+            yield {**common(), "genre": file, "drawn": drawn_for(agent.draws, "sample")}
         case "2_instruct":
             for kind in [k for k in skill.kinds if (k.agent or k.name) == file]:
                 for material in materials(skill, kind):
                     made = instruction(kind, material, skill)
                     extra: dict[str, Any] = {"instruction": made} if kind.name in skill.builders else {}
                     for hints, avoid in (("", ()), ("as a nurse would ask", ("An earlier question?",))):
-                        yield {**common(), "material": material, "kind": kind, "hints": hints, "avoid": avoid, **extra}
+                        yield {**common(), "material": material, "kind": kind, "hints": hints, "avoid": avoid,
+                               "drawn": drawn_for(agent.draws, "sample"), **extra}
         case "3_refine":
             for goal in [g for g in skill.goals if file in (g.suggester, g.editor)]:
                 for kind in _kinds_of(goal, skill):
@@ -305,13 +307,14 @@ def samples(agent: Agent, skill: Skill, step: str) -> Iterator[dict[str, Any]]:
             for kind in skill.kinds:
                 shown = {**common(), "kind": kind, "task": "the task", "format": FORMAT, "material_text": SAMPLE}
                 if file in ("critic", "reviser"):
-                    shown |= {"draft": "a draft", "problems": ["check: hint"], "results": []}
+                    shown |= {"draft": "a draft", "final": "a result", "problems": ["check: hint"], "results": []}
                 if file == "reviser":
                     shown["critique"] = "a critique"
                 yield shown
 
 
-FORMAT: Mapping[str, str] = {"name": "plain", "final": "the bare answer", "about": "", "length": "short", "register": "neutral"}
+FORMAT: Mapping[str, str] = {"name": "plain", "final": "the bare answer", "about": "", "length": "short", "register": "neutral",
+                              "untold": "not in the text", "mistaken": "false premise:"}
 
 
 def _kinds_of(goal: Goal, skill: Skill) -> list[Kind]:
@@ -335,6 +338,7 @@ def instruction(kind: Kind, material: Material, skill: Skill) -> Instruction:
     if agent is not None and kind.name not in skill.builders:
         with suppress(StepError):
             fields = question_fields(agent.fields, Source(material.text), ("sample", kind.name), kind.shape, kind.data)
+            fields = dict(with_drawn(fields, drawn_for(agent.draws, "sample"), agent))
             return instruction_of(kind, material, fields, agent.name, "sample")
     options = tuple(Option(f"option {letter}", role, "a reason") for letter, role in
                     zip("ABCD", ("too_broad", "credited", "reversed", "too_narrow")))
