@@ -308,7 +308,6 @@ def test_the_healthy_input_of_the_table_is_healthy(desk: Desk) -> None:
 def test_a_changed_recipe_is_refused_and_a_fork_pays_only_for_the_change(desk: Desk) -> None:
     assert desk.typed("run", "recipe.toml")[0] == 0
     desk.change("orders/2_instruct/yes_or_no.md", "Put a case", "Put one case")
-    skill._load.cache_clear()  # as a new process would begin
     code, said = desk.typed("run", "recipe.toml")
     assert code == 6
     assert "Changed since: skill orders." in said

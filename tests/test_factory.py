@@ -19,7 +19,6 @@ from preceptor.engine.store import Store
 from preceptor.errors import BudgetSpent, ChangedRun, EndpointError, RecipeError
 from preceptor.models.scripted import Line, ScriptedModel, prompt_of
 from preceptor.recipe import Recipe, load_recipe, ready, recipe_of
-from preceptor.skill import _load
 from preceptor.types import Completion, Request
 
 TIDES = "mine/golden/documents/tides.md"
@@ -193,7 +192,6 @@ def test_a_fork_pays_again_only_for_what_the_change_reaches(tmp_path: Path) -> N
 
     answer = tmp_path / "mine/4_respond/answer.md"
     answer.write_text(answer.read_text().replace("one or two sentences", "one sentence"))
-    _load.cache_clear()
     second = trial(tmp_path / "base")
     with pytest.raises(ChangedRun, match="skill mine"):
         made(plan, tmp_path / "run", second)

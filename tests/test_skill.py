@@ -7,7 +7,7 @@ import pytest
 from flows.makings import REFINE, SMALL, pack, skill, template
 from preceptor.checks import find
 from preceptor.errors import PackError
-from preceptor.skill import _load, built_in, fits, load_skill
+from preceptor.skill import built_in, fits, load_skill
 
 
 def test_the_packs_in_the_box_are_found_by_name_and_are_whole() -> None:
@@ -123,7 +123,6 @@ def test_every_text_and_line_of_code_counts_in_the_fingerprint_and_the_readme_do
     ):
         text = (path / file).read_text()
         (path / file).write_text(text + "\n\n")
-        _load.cache_clear()
         assert (load_skill(path).fingerprint != first) is counts, file
         (path / file).write_text(text)
 
@@ -145,3 +144,28 @@ def test_judges_are_asked_at_temperature_zero_in_the_role_of_judge(tmp_path: Pat
 )
 def test_suits_names_genres_and_what_they_were_made_from(suits: tuple[str, ...], genre: str, kind: str, fit: bool) -> None:
     assert fits(suits, genre, kind) is fit
+
+
+def test_a_pack_that_was_edited_is_read_anew_and_one_that_was_not_is_not(tmp_path: Path) -> None:
+    base = pack(tmp_path, name="base")
+    over = pack(tmp_path, name="over", base={"skill.toml": 'title = "Over"\nextends = "./../base"\n'})
+    first = load_skill(over)
+    assert load_skill(over) is first
+    prompt = base / "2_instruct/count.md"
+    prompt.write_text(prompt.read_text() + "\nOne more line.\n")
+    second = load_skill(over)
+    assert second.agent("2_instruct/count").template.rstrip().endswith("One more line.")
+    assert second.fingerprint != first.fingerprint
+
+
+def test_code_beside_an_edited_pack_is_read_anew_too(tmp_path: Path) -> None:
+    made = pack(tmp_path, {"skill.py": "from .beside import NUMBER\n", "beside.py": "NUMBER = 1\n"})
+    assert load_skill(made).module.NUMBER == 1  # type: ignore[union-attr]
+    (made / "beside.py").write_text("NUMBER = 22\n")
+    assert load_skill(made).module.NUMBER == 22  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("quota", ["unanswerable = 0.1", "unanswerable = [0.2, 0.1]", "unanswerable = [10, 15]", "kept = 0"])
+def test_a_quota_that_is_no_share_is_refused(quota: str, tmp_path: Path) -> None:
+    with pytest.raises(PackError, match=r"\[quota\]"):
+        load_skill(pack(tmp_path, {"skill.toml": f"{SMALL['skill.toml']}\n[quota]\n{quota}\n"}))

@@ -15,20 +15,22 @@ from typing import Any
 import orjson
 
 from preceptor import corpus, tools
+from preceptor.corpus.find import found
 from preceptor.checks import all_checks
+from preceptor.corpus.find import found as meant
 from preceptor.draws import digest
 from preceptor.engine import run as engine
 from preceptor.engine.ask import JournaledAsk, Outside
 from preceptor.engine.journal import Journal, fork
 from preceptor.engine.money import Price
 from preceptor.engine.report import report
-from preceptor.engine.store import Item, Store, rechecked
-from preceptor.errors import ChangedRun, RecipeError
+from preceptor.engine.store import Item, Store, documents_kept, rechecked
+from preceptor.errors import ChangedRun, RecipeError, UserError
 from preceptor.export import Exported, export
 from preceptor.flows.given import given, with_given
 from preceptor.flows.produce import FLOWS_VERSION, produce
 from preceptor.flows.verify import accepts, checks_of
-from preceptor.models import Probe, open_model, probe
+from preceptor.models import Probe, open_model, price_of, probe
 from preceptor.prompts import render
 from preceptor.recipe import ROLES, ModelSpec, Recipe, load_recipe, ready, recipe_of
 from preceptor.skill import BUILT_IN, Skill, load_skill, nearest
@@ -278,22 +280,10 @@ def prices_of(recipe: Recipe, models: Mapping[str, Model]) -> dict[str, Price]:
     specs: dict[str, ModelSpec | None] = {role: getattr(recipe, role) for role in ROLES} | dict(recipe.models)
     found: dict[str, Price] = {}
     for spec in specs.values():
-        if isinstance(spec, dict) and "price" in spec:
-            name = str(spec.get("model", ""))
-            price = spec["price"]
-            unknown = [k for k in price if k not in ("input", "output", "cached")]
-            if unknown:
-                raise RecipeError(f"price of {name}: unknown key {unknown[0]!r}; there are: input, output, cached")
-            found |= {
-                m.name: Price(
-                    float(price.get("input", 0)),
-                    float(price.get("output", 0)),
-                    price.get("cached"),
-                    int(spec.get("reasoning_budget") or 0),
-                )
-                for m in models.values()
-                if m.name == name or m.name.endswith(name)
-            }
+        if isinstance(spec, dict) and (price := price_of(spec)) is not None:
+            name, budget = str(spec.get("model", "")), int(spec.get("reasoning_budget") or 0)
+            paid = Price(price.input, price.output, price.cached, budget)
+            found |= {m.name: paid for m in models.values() if m.name == name or m.name.endswith(name)}
     free = {m.name: Price() for m in models.values() if m.name.startswith(("local", "scripted", "simulated"))}
     return {**free, **found}
 
@@ -421,11 +411,21 @@ async def _run(
     models: Mapping[str, Model] | None,
     signals: bool,
 ) -> Run:
-    examples, documents = examples_of(plan.recipe), _documents(plan, notice, limit, _stored(folder))
-    async with opened(plan, folder, documents, notice, models) as outside:
+    examples, files, said = examples_of(plan.recipe), _files(plan.recipe), list[str]()
+    known = _read_before(folder, files, notice)
+
+    def tells(line: str) -> None:
+        said.append(line)
+        notice(line)
+
+    documents = known or _documents(plan, tells, 0, _stored(folder))
+    chosen = documents[: limit or None]
+    async with opened(plan, folder, chosen, notice, models) as outside:
         await _same_run(outside.journal, plan, add, fork_from)
+        if files and not known and not limit:
+            await _remember(outside.journal, files, documents, said)
         ended = await engine.run(
-            items_of(plan, documents),
+            items_of(plan, chosen),
             work(plan),
             door(outside, plan, examples),
             outside,
@@ -451,15 +451,58 @@ def _documents(plan: Plan, notice: Notice, limit: int, stored: Sequence[Document
     return list(islice((*stored, *read.documents), limit or None))
 
 
+Files = list[list[Any]]
+
+
+def _files(recipe: Recipe) -> Files:
+    """Source, size and time of every file that the recipe's paths mean: unchanged, they need not be read again."""
+    if recipe.start == "respond":
+        return []
+    seen = [(file, file.path) for file in meant([recipe.path(p) for p in recipe.documents], recipe.root)]
+    stats = [(file.source, path.stat()) for file, path in seen if path.is_file()]
+    return [[source, known.st_size, known.st_mtime_ns] for source, known in stats]
+
+
+def _read_before(folder: Path, files: Files, notice: Notice) -> list[Document]:
+    """The run's documents as they were first read; none where there is no run, or a file has come, gone or changed."""
+    store = _store_at(folder) if files else None
+    if store is None:
+        return []
+    try:
+        known = store.meta("read")
+        if not known or known["files"] != files:
+            return []
+        for line in known["said"]:
+            notice(line)
+        return store.documents(known["documents"])
+    finally:
+        store.close()
+
+
+async def _remember(journal: Journal, files: Files, documents: Sequence[Document], said: Sequence[str]) -> None:
+    """A resumed run has its documents without opening a file: it starts sooner, and they are the same for certain."""
+    for start in range(0, len(documents), 256):
+        await journal.put(*documents_kept(documents[start : start + 256]))
+    await journal.remember("read", {"files": files, "documents": [d.id for d in documents], "said": said})
+
+
 def _stored(folder: Path) -> list[Document]:
     """The documents that a run has planned already, in plan order; none where there is no run."""
-    if not (folder / "run.db").exists():
+    store = _store_at(folder)
+    if store is None:
         return []
-    store = Store(folder)
     try:
         return store.documents()
     finally:
         store.close()
+
+
+def _store_at(folder: Path) -> Store | None:
+    """The run at `folder`; none where there is none yet, or one that was killed before it had tables."""
+    try:
+        return Store(folder)
+    except UserError:
+        return None
 
 
 async def _same_run(journal: Journal, plan: Plan, add: bool, fork_from: str | Path) -> None:

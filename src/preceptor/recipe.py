@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from preceptor.errors import RecipeError
-from preceptor.skill import DEFAULTS, nearest
+from preceptor.skill import DEFAULTS, nearest, quota_fault
 
 ModelSpec = str | dict[str, Any]
 ROLES = ("teacher", "judge", "weak")
@@ -43,6 +43,7 @@ class SkillChoice(_Part):
     refine: dict[str, Any] = Field(default_factory=dict)
     respond: dict[str, Any] = Field(default_factory=dict)
     verify: dict[str, Any] = Field(default_factory=dict)
+    quota: dict[str, Any] = Field(default_factory=dict)
     documents: tuple[str, ...] = ()
     """Globs of sources this skill is taught with; empty: all documents."""
     routes: tuple[Route, ...] = ()
@@ -155,6 +156,8 @@ def recipe_of(table: Mapping[str, Any], root: Path = Path(), where: str = "recip
             for key in getattr(choice, step, {}):
                 if key not in defaults:
                     raise RecipeError(f"{where}: skills.{name}.{step}: unknown key {key!r}; {nearest(key, defaults)}")
+        if fault := quota_fault({**DEFAULTS["quota"], **choice.quota}):
+            raise RecipeError(f"{where}: skills.{name}.quota.{fault}")
     return recipe
 
 

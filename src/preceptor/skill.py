@@ -29,11 +29,11 @@ SKILL_KEYS = ("title", "version", "about", "extends", "remove", "transform", "in
 OVERRIDES = ("transform", "instruct", "refine", "respond", "verify")
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "transform": {"pick": 1, "original": True, "identity_weight": 1.0},
-    "instruct": {"pick": 4, "checks": [], "early": []},
+    "instruct": {"pick": 4, "checks": [], "early": [], "one_by_one": True},
     "refine": {"goals": 1, "rounds": 1, "share": 1.0},
     "respond": {"answers": 1, "rounds": 1, "reflect": "failed", "tools": []},
     "verify": {"checks": []},
-    "quota": {},
+    "quota": {"unanswerable": [], "kept": 0.8},
 }
 
 
@@ -205,14 +205,19 @@ def importlib_entry_points() -> Any:
 
 def load_skill(name: str | Path, near: Path | None = None) -> Skill:
     """The skill in that folder or of that name, checked. Raises PackError with file, line and mend."""
-    return _load(find_skill(name, near))
+    return _read(find_skill(name, near))
+
+
+def _read(path: Path) -> Skill:
+    """The pack, read once for as long as its files, and those of the packs below it, stay as they are."""
+    return _load(path, _stamp(path))
 
 
 @lru_cache(maxsize=64)
-def _load(path: Path) -> Skill:
+def _load(path: Path, stamp: str) -> Skill:
     head = read_toml(path / "skill.toml")
     reject_unknown(head, SKILL_KEYS, f"{path / 'skill.toml'}")
-    base = _load(_extended(head["extends"], path)) if "extends" in head else None
+    base = _read(_extended(head["extends"], path)) if "extends" in head else None
     agents = dict(base.agents) if base else _shared_agents()
     agents |= _agents(path)
     module = _module(path)
@@ -274,10 +279,22 @@ def _settings(head: Mapping[str, Any], base: Skill | None, path: Path) -> dict[s
     made: dict[str, dict[str, Any]] = {}
     for step, defaults in DEFAULTS.items():
         given = head.get(step, {})
-        known = tuple(defaults) or ("unanswerable", "sources", "kinds")
-        reject_unknown(given, known, f"{path / 'skill.toml'}: [{step}]")
+        reject_unknown(given, tuple(defaults), f"{path / 'skill.toml'}: [{step}]")
         made[step] = {**defaults, **(base.settings[step] if base else {}), **given}
+    if fault := quota_fault(made["quota"]):
+        raise PackError(f"{path / 'skill.toml'}: [quota] {fault}")
     return made
+
+
+def quota_fault(quota: Mapping[str, Any]) -> str:
+    """What is wrong with these quotas; empty where nothing is."""
+    share, kept = quota["unanswerable"], quota["kept"]
+    numbers = isinstance(share, list | tuple) and all(isinstance(n, int | float) and 0 <= n <= 1 for n in share)
+    if not numbers or len(share) not in (0, 2) or sorted(share) != list(share):
+        return f"unanswerable = {share!r}: the least and the most share of the rows is wanted, such as [0.10, 0.15]"
+    if not isinstance(kept, int | float) or not 0 < kept <= 1:
+        return f"kept = {kept!r}: a number above 0 and up to 1 is wanted"
+    return ""
 
 
 def _agents(path: Path) -> dict[str, Agent]:
@@ -353,6 +370,8 @@ def _module(path: Path) -> ModuleType | None:
     spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=[str(path)])
     if spec is None or spec.loader is None:
         raise PackError(f"{file}: cannot be loaded as Python")
+    for old in [m for m in sys.modules if m == name or m.startswith(f"{name}.")]:
+        del sys.modules[old]  # the pack has changed since: what stands beside skill.py is read anew with it
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -362,10 +381,27 @@ def _module(path: Path) -> ModuleType | None:
     return module
 
 
-def _texts(path: Path) -> list[str]:
+def _files(path: Path) -> list[tuple[str, Path]]:
+    """The pack's text and code by place in it; golden rows and the README change nothing of a run."""
     found = []
     for file in sorted(path.rglob("*")):
         inside = file.relative_to(path).parts
         if file.suffix in (".md", ".toml", ".py") and inside[0] != "golden" and file.name != "README.md":
-            found += ["/".join(inside), file.read_text(encoding="utf-8")]
+            found.append(("/".join(inside), file))
     return found
+
+
+def _texts(path: Path) -> list[str]:
+    return [part for name, file in _files(path) for part in (name, file.read_text(encoding="utf-8"))]
+
+
+def _stamp(path: Path) -> str:
+    """Another one when a file of the pack, or of one below it, is written, comes or goes."""
+    states = [(name, *_state(file)) for name, file in (*_files(path), *_files(BUILT_IN / "_shared"))]
+    below = read_toml(path / "skill.toml").get("extends")
+    return digest(*states, _stamp(_extended(below, path)) if isinstance(below, str) else "")
+
+
+def _state(file: Path) -> tuple[int, int]:
+    known = file.stat()
+    return known.st_mtime_ns, known.st_size

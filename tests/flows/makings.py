@@ -9,7 +9,7 @@ from typing import Any
 
 from preceptor.draws import fraction
 from preceptor.models.scripted import ScriptedModel, prompt_of, read_script
-from preceptor.skill import Skill, _load, load_skill
+from preceptor.skill import Skill, load_skill
 from preceptor.testing import FakeAsk
 from preceptor.types import Completion, Document, Instruction, Material, Request
 
@@ -125,7 +125,6 @@ def pack(folder: Path, *layers: Mapping[str, str], name: str = "small", base: Ma
         path.write_text(textwrap.dedent(text).lstrip(), encoding="utf-8")
         if not text:
             path.unlink()
-    _load.cache_clear()  # a pack is read once in a process: a test that writes another one starts anew
     return folder / name
 
 
@@ -137,7 +136,6 @@ def skill(folder: Path, *layers: Mapping[str, str], **settings: Any) -> Skill:
 def template(folder: Path, name: str = "mine") -> Path:
     """A copy of the pack that `preceptor new` writes."""
     shutil.copytree(TEMPLATE, folder / name)
-    _load.cache_clear()
     return folder / name
 
 

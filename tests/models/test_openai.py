@@ -463,6 +463,18 @@ SPECS = {
 }
 
 
+def test_what_is_cached_may_have_a_price_of_its_own() -> None:
+    from preceptor.factory import models_of, prices_of
+    from preceptor.recipe import recipe_of
+
+    model = {"url": "http://h/v1", "model": "m", "price": {"input": 3, "output": 15, "cached": 0.3}, "reasoning_budget": 9}
+    recipe = recipe_of({"teacher": model})
+    (price,) = prices_of(recipe, models_of(recipe, None)).values()  # type: ignore[arg-type]
+    assert (price.prompt, price.completion, price.cached, price.reasoning_budget) == (3, 15, 0.3, 9)
+    with pytest.raises(RecipeError, match="price.cached = 'x'"):
+        open_model({**model, "price": {"cached": "x"}})
+
+
 @pytest.mark.parametrize("case", SPECS)
 def test_a_wrong_model_line_names_what_there_is(case: str) -> None:
     spec, words = SPECS[case]

@@ -7,7 +7,7 @@ import pytest
 
 from preceptor.errors import PackError
 from preceptor.recipe import load_recipe
-from preceptor.skill import BUILT_IN, _load
+from preceptor.skill import BUILT_IN
 from preceptor.testing import SimulatedTeacher, record, replay_golden, stale
 from preceptor.testing.simulated import simulate
 
@@ -35,7 +35,6 @@ def test_the_replay_has_the_rows_that_were_recorded(recorded: Path) -> None:
 def test_an_edited_prompt_is_stale_and_named(recorded: Path) -> None:
     answer = recorded / "4_respond" / "answer.md"
     answer.write_text(answer.read_text() + "\nBe brief.\n")
-    _load.cache_clear()
     assert any("pack/4_respond/answer" in line for line in stale(recorded))
 
 

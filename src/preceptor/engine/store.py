@@ -64,9 +64,14 @@ def planned(items: Iterable[Item]) -> list[Write]:
     for item in items:
         d = item.document
         row = (item.id, item.pass_number, item.place, d.id, d.source, item.skill)
-        node = ("", d.id, d.id, "document", None, None, d.kind, "", "", "", to_json(d))
-        writes += [Write(_ITEM, row, None), Write(f"{_NODE} ON CONFLICT DO NOTHING", node, None)]
+        writes += [Write(_ITEM, row, None), *documents_kept([d])]
     return writes
+
+
+def documents_kept(documents: Iterable[Document]) -> list[Write]:
+    """The documents are stored, if they are not yet; whether anything is made of them is another matter."""
+    nodes = (("", d.id, d.id, "document", None, None, d.kind, "", "", "", to_json(d)) for d in documents)
+    return [Write(f"{_NODE} ON CONFLICT DO NOTHING", node, None) for node in nodes]
 
 
 def kept(item: Item, produced: Produced) -> list[Write]:
@@ -184,10 +189,10 @@ class Store:
         ((document, skill, number, place),) = self.rows(sql, (item,))
         return Item(self._document(document), skill, number, place)
 
-    def documents(self) -> list[Document]:
-        """Every document that has been planned, in plan order."""
+    def documents(self, ids: Sequence[str] | None = None) -> list[Document]:
+        """These documents; without `ids`, every one that has been planned, in plan order."""
         sql = "SELECT document FROM items GROUP BY document ORDER BY min(pass), min(place), min(id)"
-        return [self._document(key) for (key,) in self.rows(sql)]
+        return [self._document(key) for key in (ids if ids is not None else [row[0] for row in self.rows(sql)])]
 
     def _document(self, key: str) -> Any:
         return Lineage(self.rows(f"{_NODES} item = '' AND key = ?", (key,))).node(key)

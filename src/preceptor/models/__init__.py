@@ -20,9 +20,9 @@ from preceptor.errors import Parked, PreceptorError, RecipeError
 from preceptor.types import Completion, Model, Request
 
 if TYPE_CHECKING:
-    from preceptor.models.openai import Endpoint
+    from preceptor.models.openai import Endpoint, Price
 
-__all__ = ["Probe", "most_tokens", "open_model", "probe"]
+__all__ = ["Probe", "most_tokens", "open_model", "price_of", "probe"]
 
 Notice = Callable[[str], None]
 WORDS = 'local, local:PATH.gguf, scripted:FILE, batch:FOLDER, or { url = "…", model = "…", key_env = "…" }'
@@ -94,19 +94,13 @@ def _batch(spec: Mapping[str, Any], notice: Notice, base: Path) -> Model:
 
 
 def _endpoint(spec: Mapping[str, Any]) -> "Endpoint":
-    from preceptor.models.openai import Endpoint, Price
+    from preceptor.models.openai import Endpoint
 
     known = [f.name for f in fields(Endpoint)]
     _known(spec, known, "a model")
     for needed in ("url", "model"):
         if not isinstance(spec.get(needed), str) or not spec[needed]:
             raise RecipeError(f'the model at {spec.get("url")!r} needs `{needed}`: a text, such as {needed} = "…"')
-    price = spec.get("price")
-    if price is not None:
-        if not isinstance(price, Mapping):
-            raise RecipeError(f"price = {price!r}: write {{ input = 0.5, output = 1.5 }}, per million tokens")
-        _known(price, ("input", "output"), "a price")
-        price = Price(**{key: _number(value, f"price.{key}") for key, value in price.items()})
     for key in ("in_flight", "reasoning_budget", "max_completion_tokens", "timeout"):
         _number(spec.get(key, 0), key)
     if spec.get("in_flight", 1) < 1:
@@ -115,7 +109,20 @@ def _endpoint(spec: Mapping[str, Any]) -> "Endpoint":
     _choice(spec.get("tools") or "native", "tools")
     if not isinstance(spec.get("extra_body", {}), Mapping):
         raise RecipeError(f"extra_body = {spec['extra_body']!r} is no table; write {{ top_k = 20 }}")
-    return replace(Endpoint(**{**spec, "price": None}), price=price)
+    return replace(Endpoint(**{**spec, "price": None}), price=price_of(spec))
+
+
+def price_of(spec: Mapping[str, Any]) -> "Price | None":
+    """What the model costs by its `price` in the recipe; None where it has none. Raises RecipeError."""
+    from preceptor.models.openai import Price
+
+    price = spec.get("price")
+    if price is None:
+        return None
+    if not isinstance(price, Mapping):
+        raise RecipeError(f"price = {price!r}: write {{ input = 0.5, output = 1.5 }}, per million tokens")
+    _known(price, [f.name for f in fields(Price)], "a price")
+    return Price(**{key: _number(value, f"price.{key}") for key, value in price.items()})
 
 
 def _known(spec: Mapping[str, Any], known: Any, what: str) -> None:

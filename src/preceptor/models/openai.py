@@ -59,6 +59,8 @@ class Price:
 
     input: float = 0.0
     output: float = 0.0
+    cached: float | None = None
+    """Of prompt tokens that the endpoint reports as cached; None: as dear as the others."""
 
 
 @dataclass(frozen=True, slots=True)
