@@ -3,7 +3,7 @@
 from typing import Any
 
 from preceptor.checks import find
-from preceptor.types import Document, Example, Gold, Instruction, Material
+from preceptor.types import Document, Example, Gold, Instruction, Material, Verdict
 
 
 class _Skill:
@@ -24,4 +24,9 @@ def example(given: str, data: dict[str, Any], answer: str, *, language: str = "e
 
 async def outcome(check: str, made: Example) -> str:
     """pass, fail or na."""
-    return (await find(check, _Skill())(made, _Skill(), _Ask())).outcome  # type: ignore[arg-type]
+    return (await verdict(check, made)).outcome
+
+
+async def verdict(check: str, made: Example) -> Verdict:
+    """What the check says of the example."""
+    return await find(check, _Skill())(made, _Skill(), _Ask())  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from checks.editing import example, outcome
+from checks.editing import example, outcome, verdict
 from preceptor.checks.form import CONSTRAINTS, parsed, records, violations
 from preceptor.checks.text import dates, guess_language, names, numbers, plain_sentences, sentences, stands_alone, unsaid
 
@@ -116,13 +116,37 @@ def test_each_check_is_tried_on_five_right_and_five_wrong_forms(check: str) -> N
     ("keeps_numbers", "It took 9 of 1,250.", "Of 1.250 it took 9.", {}, "pass"),
     ("keeps_numbers", "It took 9.", "It took 8.", {}, "fail"),
     ("keeps_numbers", "It took 9.", "यह ९ था", {}, "pass"),
-    ("no_new_numbers", "Nine.", "About 9.", {}, "fail"),
+    ("keeps_numbers", "It cost 12,500 crowns.", "Es kostete 12\u202f500 Kronen.", {"target_language": "de"}, "pass"),
+    ("keeps_numbers", "It cost 12,500 crowns.", "Es kostete 12.500 Kronen.", {"target_language": "de"}, "pass"),
+    ("keeps_numbers", "It cost 12,500 crowns.", "Es kostete 12.600 Kronen.", {"target_language": "de"}, "fail"),
+    ("keeps_numbers", "It cost 12,500 crowns.", "It cost 12\u00a0500 or 12500 crowns.", {}, "pass"),
+    ("keeps_numbers", "It cost 12,500 crowns.", "It cost 125\u00a0000 crowns.", {}, "fail"),
+    ("keeps_numbers", "Of 40 boats 40 left.", "All 40 boats left.", {}, "pass"),
+    ("keeps_numbers", "Of 40 boats 14 left.", "All 40 boats left.", {}, "fail"),
+    ("keeps_numbers", "It closes at 3:30 pm.", "Es schließt um 15.30 Uhr.", {"target_language": "de"}, "pass"),
+    ("keeps_numbers", "It closes at 3:30 pm.", "Es schließt um 14.30 Uhr.", {"target_language": "de"}, "fail"),
+    ("keeps_numbers", "It ran for 9 days.", "For nine days it ran.", {}, "pass"),
+    ("keeps_numbers", "It ran for 9 days.", "For eight days it ran.", {}, "fail"),
+    ("keeps_numbers", "1. Lock up.\n2. Leave 40 pence.", "Lock up and leave 40 pence.", {}, "pass"),
+    ("keeps_numbers", "1. Lock up.\n2. Leave 40 pence.", "1. Lock up.\n2. Leave the pence.", {}, "fail"),
+    ("no_new_numbers", "Nine.", "About 9.", {}, "pass"),
+    ("no_new_numbers", "Nine.", "About 8.", {}, "fail"),
+    ("no_new_numbers", "It holds 1,250 litres.", "It holds 1\u202f250 litres.", {}, "pass"),
+    ("no_new_numbers", "It holds 1,250 litres.", "It holds 1\u202f260 litres.", {}, "fail"),
     ("keeps_names", "We met Ole Moen there.", "There Moen was met.", {}, "pass"),
     ("keeps_names", "We met Ole Moen there.", "There Ole Dahl was met.", {}, "fail"),
+    ("keeps_names", "Night Watch on Duty\n\nWe met Ole Moen there.", "The watch: Ole Moen was met there.", {}, "pass"),
+    ("keeps_names", "Night Watch on Duty\n\nWe met Ole Moen there.", "Night Watch on Duty: he was met there.", {}, "fail"),
+    ("keeps_names", "From: Ida Roth\nSubject: Boat Shed\n\nAsk Ole.", "Ida asks for Ole.", {}, "na"),
+    ("keeps_names", "Then we met Ole Moen.", "Then we met Ole.", {}, "pass"),
     ("keeps_listed", "x", "It is 12 km.", {"keep": ["12"]}, "pass"),
     ("keeps_listed", "x", "It is 120 km.", {"keep": ["12"]}, "fail"),
     ("lower_overlap", "the cat sat on the mat today", "today a mat carried that cat", {}, "pass"),
     ("lower_overlap", "the cat sat on the mat today", "the cat sat on the mat yesterday", {}, "fail"),
+    ("lower_overlap", "Here old Ole Moen of the Kap Horn Line said “we never sail on a Friday in this house” to 12 of us.",
+     "To 12 of us “we never sail on a Friday in this house” came from Ole Moen.", {"overlap": 0.05}, "pass"),
+    ("lower_overlap", "गाँव की पुरानी बावड़ी की सीढ़ियाँ पत्थर की हैं और ठंडी रहती हैं।",
+     "गाँव की पुरानी बावड़ी की सीढ़ियाँ पत्थर की हैं और गरम रहती हैं।", {}, "fail"),
     ("citations_kept", "So it is [3].", "It is so [3].", {}, "pass"),
     ("citations_kept", "So it is (Ek, 1999).", "It is so (Ek, 1989).", {}, "fail"),
     ("language_is", "x", "Das ist nicht für den Hund und die Katze.", {"target_language": "de"}, "pass"),
@@ -132,6 +156,14 @@ def test_each_check_is_tried_on_five_right_and_five_wrong_forms(check: str) -> N
      "de"]}, "pass"),
     ("languages_alternate", "x", "The dog is not for the cat. The cat is not for the dog.", {"languages": ["en",
      "de"]}, "fail"),
+    ("languages_alternate", "x", "# The dog and the cat\n\nThe dog is not for the cat. Der Hund ist nicht für die Katze.",
+     {"languages": ["en", "de"]}, "pass"),
+    ("languages_alternate", "x", "She said: “Das ist nicht der Hund. Das ist die Katze.” and left the house. Der Hund ist nicht"
+     " für die Katze.", {"languages": ["en", "de"]}, "pass"),
+    ("languages_alternate", "x", "Der Hund ist nicht für die Katze. The dog is not for the cat.", {"languages": ["en", "de"]},
+     "fail"),
+    ("languages_alternate", "x", "# The dog and the cat\n\nThe dog is not for the cat. And it is not for the bird.",
+     {"languages": ["en", "de"]}, "fail"),
     ("formal_marks", "x", "We can't come!", {"register": "formal"}, "fail"),
     ("formal_marks", "x", "We cannot come.", {"register": "formal"}, "pass"),
     ("reads_easier", "Notwithstanding considerable administrative complications, participants subsequently continued.",
@@ -189,6 +221,30 @@ async def test_every_constraint_can_be_held_and_broken(constraint: dict[str, Any
     assert await outcome("constraints_hold", example(given, {"constraints": [constraint]}, wrong)) == "fail"
 
 
+@pytest.mark.parametrize(("check", "given", "answer", "data", "told"), [
+    ("keeps_numbers", "It took 9 of 12,500.", "It took nine.", {}, "12,500"),
+    ("no_new_numbers", "It took long.", "It took 14 days.", {}, "14"),
+    ("keeps_names", "We met Ole Moen there.", "We met him there.", {}, "Ole Moen"),
+    ("lower_overlap", "the cat sat on the mat today", "the cat sat on the mat yesterday", {}, "cat sat on the mat"),
+    ("languages_alternate", "x", "The dog is not for the cat. The cat is not for the dog.", {"languages": ["en", "de"]},
+     "The cat is not"),
+    ("citations_kept", "So it is [3].", "It is so.", {}, "[3]"),
+])
+async def test_a_failed_check_says_in_words_what_it_missed(
+    check: str, given: str, answer: str, data: dict[str, Any], told: str
+) -> None:
+    assert told in (await verdict(check, example(given, data, answer))).hint
+
+
+@pytest.mark.parametrize(("answer", "wanted"), [
+    ("Abends schrieb der Wärter auf, wie viele Boote er im Hafen gezählt hatte.", "pass"),
+    ("Der alte Wächter zählte jeden Abend die Boote im Hafen und schrieb sie nieder.", "fail"),
+])
+async def test_copied_runs_are_counted_in_other_languages_too(answer: str, wanted: str) -> None:
+    given = "Der alte Wärter zählte jeden Abend die Boote im Hafen und schrieb sie auf."
+    assert await outcome("lower_overlap", example(given, {}, answer, language="de")) == wanted
+
+
 def test_a_constraint_may_bind_only_the_paragraphs_that_hold_a_word() -> None:
     rule = [{"name": "max_words", "number": 3, "only_where": "boat"}]
     assert not violations("The boat left.\n\nA much longer paragraph about the land.", rule)
@@ -203,6 +259,9 @@ def test_readers_find_what_stands_there_and_refuse_what_is_doubtful() -> None:
     assert plain_sentences("One sat. Two ran.") == ["One sat.", "Two ran."]
     assert numbers("1,250 and 3.5, in 1999.") == ["1250", "3.5", "1999"]
     assert names("We met Ole Moen and the clerk Ida. The end.") == ["Ole Moen", "Ida"]
+    assert names("Boats at Rest\n\nTo: Ida Roth\n\nBut Nobody asked. Saran Wrap tore. The clerk met Ole Moen. Used "
+                 "under the Apache License with notice.\n\n# The Lamp at Vik") == ["Ole Moen"]
+    assert names("A hill is a hill. We climbed Malt Hill and went to New York.") == ["New York"]
     assert stands_alone("Ole's boat", "Ole")
     assert not stands_alone("the Ole-owned boat", "Ole")
     assert not stands_alone("Ole and OLE", "Ole")

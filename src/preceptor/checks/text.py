@@ -1,6 +1,6 @@
-"""What code can read off running text: sentences, words, names, numbers, dates; and the checks that facts were kept.
+"""What code can read off running text: sentences, words, names, numbers, dates, runs of words.
 
-The readers are shared by `edit` and `form`, and by packs. They are careful rather than complete: where a text is
+The readers are shared by `kept`, `edit` and `form`, and by packs. They are careful rather than complete: where a text is
 ambiguous (an abbreviation before a full stop, a word that is a name only here) they would rather find nothing.
 """
 
@@ -9,10 +9,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
-from preceptor.checks.base import Check, check, failed, not_applicable, passed
-from preceptor.types import Ask, Example, Verdict
+from preceptor.types import Example
 
 MONTHS: Mapping[str, tuple[str, ...]] = {
     "en": ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
@@ -28,19 +28,30 @@ ABBREVIATED = re.compile(
 SENTENCE_END = re.compile(r"([.!?।]+[\"'”’»)\]]*)(\s+)")
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*", re.U)
 NUMBER = re.compile(r"(?<![\w.,])[-−]?\d+(?:[.,]\d+)*(?![\w]*\d)")
-NOT_NAMES = frozenset(
-    (*MONTHS["en"], *DAYS, "I", "I'm", "I've", "I'd", "I'll", "The", "A", "An", "And", "But", "If", "In", "On", "At",
-     "It", "He", "She", "We", "They", "You", "This", "That", "These", "Those", "There", "When", "Where", "Why", "How",
-     "What", "Who", "Which", "Yes", "No", "OK", "Please", "Dear", "Hi", "Hello", "Thanks", "Regards", "Subject", "From",
-     "To", "Re", "Date", "Note", "God", "Mr", "Mrs", "Ms", "Dr", "Prof", "Sir", "Chapter", "Table", "Figure", "Section",
-     "Not", "Or", "So", "As", "For", "With", "Our", "My", "Your", "His", "Her", "Its", "Their", "Let", "Do", "Is",
-     "English", "German", "French", "Spanish", "European", "American", "British", "Internet", "Web")
-)
+PART = r"[A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ]+"
+RUN = re.compile(rf"(?<![\w’'-])(?:[a-zà-öø-ÿ][\w’'-]*[,;)]?|\d+,) ({PART}(?: {PART})*)(?![\w(\[=<>_/@-]|[.@]\w)")
+"""A run of capitalised words after a word that is none: the whole run, and inside a sentence."""
+LICENCE = re.compile(r"licen[cs]ed? (?:under|CC)|creative commons|apache licen|mit licen|\bgnu\b|\bcc[ -]by|all rights reserved"
+                     r"|copyright|©|spdx|public domain|project gutenberg", re.I)
+LABEL = re.compile(r"^\W*[A-ZÀ-Þ][\w /-]{0,24}:(?=\s)")
+"""What stands before a colon at a line's start: the label of a header, or who speaks."""
 
 
 def _set(words_: str) -> frozenset[str]:
     return frozenset(words_.split())
 
+
+NOT_NAMES = frozenset((*MONTHS["en"], *DAYS, *(f"{day}s" for day in DAYS), "I", "I'm", "I've", "I'd", "I'll")) | _set(
+    "The A An And But If In On At It He She We They You This That These Those There When Where Why How What Who Which Yes "
+    "No OK Please Dear Hi Hello Thanks Regards Subject From To Cc Re Date Note Noted God Mr Mrs Ms Messrs Miss Dr Prof Sir "
+    "Lady Lord Chapter Table Figure Section Appendix Article Not Or So As For With Our My Your His Her Its Their Let Do Is "
+    "Internet Web None True False Boolean String Nobody Everybody Somebody Anybody Someone Everyone Anyone Nothing "
+    "Everything Ours Yours Theirs One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve Then Now Here Well Right "
+    "Change Also Another Both Each Every Some Many Most Few All Any Only Just Even Still Never Always Often Sometimes "
+    "Easter Christmas English German French Spanish European American British Polish Italian Dutch Portuguese Hindi "
+    "Marathi Bengali Urdu Chinese Japanese Korean Russian Greek Latin Arabic Hebrew Indian African Asian Irish Scottish "
+    "Welsh Norwegian Danish Swedish Finnish Turkish Christian Catholic Protestant Jewish Muslim Victorian Roman"
+)
 
 STOPWORDS: Mapping[str, frozenset[str]] = {
     "en": _set(
@@ -155,7 +166,7 @@ def tokens(text: str) -> list[str]:
 def numbers(text: str) -> list[str]:
     """The numbers of a text as written, thousands separators taken out; years and list numbers are numbers too."""
     found = []
-    for match in NUMBER.finditer(text):
+    for match in NUMBER.finditer(folded(text)):
         bare = match[0].replace("−", "-")
         if re.fullmatch(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?", bare):
             bare = bare.replace(",", "")
@@ -165,30 +176,104 @@ def numbers(text: str) -> list[str]:
     return found
 
 
-def _digits(number: str) -> str:
-    """A number's digits alone, in Western figures: what a change of language leaves of it."""
-    return "".join(str(unicodedata.digit(c)) for c in number if c.isdigit())
+THIN = "\u00a0\u2007\u2009\u202f'’"
+"""What may part groups of three digits beside comma and point: blanks that do not break, thin blanks, the apostrophe."""
+
+
+def folded(text: str) -> str:
+    """`text` with its grouped numbers closed up where a thin blank or an apostrophe parts the groups."""
+    grouped = rf"(?<![\d.,])\d{{1,3}}(?:[{THIN}]\d{{3}})+(?!\d)"
+    return re.sub(grouped, lambda m: re.sub(rf"[{THIN}]", "", m[0]), text)
+
+
+Values = frozenset[Decimal]
+"""What one written number may mean: 1,250 is twelve hundred and fifty, or one and a quarter in German."""
+COMMA = ("de", "fr", "es", "it", "nl", "pt")
+"""Languages that write a comma before decimals and group by points."""
+SPELLED: Mapping[str, tuple[str, ...]] = {
+    "en": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    "de": ("null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf"),
+    "fr": ("zéro", "un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf", "dix", "onze", "douze"),
+    "es": ("cero", "uno", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve", "diez", "once", "doce"),
+}
+
+
+def figures(text: str, language: str = "") -> list[tuple[str, Values]]:
+    """Each number of a text as it is written, with what it may mean; with a `language`, what it means there.
+
+    Signs, list numbers and what stands in addresses are left out; of dates and versions each part is a number.
+    """
+    text = re.sub(r"https?://\S+|^\s*\d+[.)](?=\s)", " ", folded(text), flags=re.M)
+    text = re.sub(r"(\d{1,2})(?:h|[.](?=\d\d ?(?:Uhr|uur)))(\d\d)(?!\d)", r"\1:\2", text)
+    found: list[tuple[str, Values]] = []
+    for match in NUMBER.finditer(text):
+        bare = match[0].lstrip("-−")
+        afternoon = re.match(r"(?::\d\d)?\s?p\.?m", text[match.end() :])
+        if means := _meanings(bare, language):
+            later = {v + 12 for v in means if v < 12} if afternoon else set()
+            found.append((bare, frozenset(means | later)))
+        else:
+            found += [(part, frozenset({Decimal(part)})) for part in re.findall(r"\d+", bare)]
+    return found
+
+
+def _meanings(bare: str, language: str) -> set[Decimal]:
+    grouped = {"comma": re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", bare),
+               "point": re.fullmatch(r"\d{1,3}(?:\.\d{3})+(?:,\d+)?", bare)}
+    closed = {"comma": Decimal(bare.replace(",", "")) if grouped["comma"] else None,
+              "point": Decimal(bare.replace(".", "").replace(",", ".")) if grouped["point"] else None}
+    plain = Decimal(bare.replace(",", ".")) if re.fullmatch(r"\d+(?:[.,]\d+)?", bare) else None
+    own = closed["point" if language in COMMA else "comma"]
+    if language and (own or plain):
+        return {own or plain or Decimal(0)}
+    return {value for value in (*closed.values(), plain) if value is not None}
+
+
+def spelled(text: str, language: str) -> set[Decimal]:
+    """The values up to twelve that a text writes out as words."""
+    said = {w.casefold() for w in words(text)}
+    return {Decimal(n) for n, word in enumerate(SPELLED.get(language, ())) if word in said}
+
+
+def is_heading(paragraph: str) -> bool:
+    """Whether a paragraph is a heading: marked as one, or one short line that no sentence end closes."""
+    line = paragraph.strip()
+    if "\n" in line or not line:
+        return False
+    bare = line.strip("*_ ")
+    return line.startswith("#") or (len(bare.split()) <= 12 and bare[-1:].isalnum() and not re.match(r"[-*•>|]|\d+[.)]", line))
+
+
+def running(text: str) -> str:
+    """The lines of a text that are sentences: no heading, table row, licence, code, and no label before a colon."""
+    text = re.sub(r"```.*?```", " ", text, flags=re.S)
+    pieces = paragraphs(text)
+    kept = [p for p in pieces if len(pieces) == 1 or not is_heading(p)]
+    lines = [line for p in kept for line in p.split("\n")]
+    sound = [LABEL.sub("", x) for x in lines if not x.lstrip().startswith(("#", "|")) and len(re.findall(r",(?=\S)", x)) < 2]
+    return "\n".join(s for line in sound for s in re.split(r"(?<=[.!?]) ", line) if not LICENCE.search(s))
 
 
 def names(text: str, language: str = "en") -> list[str]:
-    """Names that the text itself proves: runs of capitalised words that stand inside a sentence. In order, once each.
+    """Names that the text itself proves: runs of capitalised words inside a sentence, their last never in small letters.
 
-    German writes all nouns so; there only what follows a title (Herr, Frau, Dr.) is taken.
+    In order, once each. Headings, labels, tables and licences are not read. German writes all nouns with a capital; there
+    only what follows a title (Herr, Frau, Dr.) is taken.
     """
     if language == "de":
         pattern = r"\b(?:Herrn?|Frau|Dr\.|Prof\.)\s+((?:[A-ZÄÖÜ][\wäöüß]+)(?: [A-ZÄÖÜ][a-zäöüß]+)?)"
         return list(dict.fromkeys(m[1] for m in re.finditer(pattern, text)))
-    part = r"[A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ]+"
-    run = re.compile(rf"(?<=[a-z,;:)–—] )({part}(?: (?:{part}))*)(?![\w-])")
+    common = set(re.findall(r"(?<![\w’'-])[a-zà-öø-ÿ]+", text))
     found: dict[str, None] = {}
-    for match in run.finditer(text):
+    for match in RUN.finditer(running(text)):
         pieces = match[1].split()
-        while pieces and pieces[0] in NOT_NAMES:
+        while pieces and (pieces[0] in NOT_NAMES or pieces[0].lower() in STOPWORDS.get(language, ())):
             pieces = pieces[1:]
         while pieces and pieces[-1] in NOT_NAMES:
             pieces = pieces[:-1]
-        if pieces and not set(pieces) & NOT_NAMES and len(" ".join(pieces)) > 2:
-            found[" ".join(pieces)] = None
+        run = " ".join(pieces)
+        if len(run) > 2 and not set(pieces) & NOT_NAMES and pieces[-1].lower() not in common:
+            found[run] = None
     return list(found)
 
 
@@ -241,16 +326,52 @@ def dates(text: str, forms: Iterable[str] = DATE_FORMS) -> list[tuple[int, int, 
     return sorted(found)
 
 
-def ngrams(text: str, n: int) -> set[tuple[str, ...]]:
-    """The runs of `n` words, case folded."""
-    folded = [w.casefold() for w in re.findall(r"\w+", text)]
-    return {tuple(folded[i : i + n]) for i in range(len(folded) - n + 1)}
+QUOTED = re.compile(r"\"[^\"\n]{1,600}\"|“[^”]{1,600}”|„[^“”]{1,600}[“”]|«[^»]{1,600}»")
 
 
-def overlap(answer: str, original: str, n: int = 3) -> float:
-    """The share of the answer's runs of `n` words that the original has too."""
-    own = ngrams(answer, n)
-    return len(own & ngrams(original, n)) / len(own) if own else 1.0
+FIXED = re.compile(r"```.*?```|`[^`\n]+`|https?://\S+|\([A-ZÀ-Þ][^()\d]{1,60},? \d{4}[a-z]?\)|\[\d[\d, ]*\]", re.S)
+
+
+def runs(text: str, n: int) -> set[tuple[str, ...]]:
+    """The runs of `n` words between blanks, case folded, without the marks around words; no run crosses a `¦`."""
+    found: set[tuple[str, ...]] = set()
+    for stretch in text.split("¦"):
+        bare = [w for token in stretch.casefold().split() if (w := re.sub(r"^[\W_]+|[\W_]+$", "", token))]
+        found |= {tuple(bare[i : i + n]) for i in range(len(bare) - n + 1)}
+    return found
+
+
+def unfree(text: str, fixed: Iterable[str]) -> str:
+    """`text` with a `¦` for whatever nobody could word anew: quotations, code, numbers, citations, and the terms `fixed`."""
+    text = FIXED.sub(" ¦ ", text)
+    text = re.sub(r"\S*\d\S*", " ¦ ", QUOTED.sub(" ¦ ", text))
+    for term in sorted(set(fixed), key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(term)}(?!\w)", " ¦ ", text, flags=re.I)
+    return text
+
+
+def copied(answer: str, original: str, n: int = 5, fixed: Iterable[str] = ()) -> tuple[float, list[str]]:
+    """The share of the answer's free runs of `n` words that are the original's, and those runs in order of the answer."""
+    fixed = list(fixed)
+    own, theirs = runs(unfree(answer, fixed), n), runs(unfree(original, fixed), n)
+    flat = answer.casefold()
+    shared = sorted((" ".join(run) for run in own & theirs), key=lambda run: flat.find(run))
+    return (len(shared) / len(own) if own else 0.0), shared
+
+
+def spoken(text: str) -> list[str]:
+    """The sentences that take turns: headings and table rows left out, an item of a list one, a quotation inside its own.
+
+    What stands in quotation marks becomes a “…” that keeps its last mark, for its words belong to whoever said them.
+    """
+    found: list[str] = []
+    for piece in paragraphs(QUOTED.sub(lambda m: f"“…{m[0][-2] if m[0][-2] in '.!?' else ''}”", text)):
+        if is_heading(piece):
+            continue
+        for line in re.split(r"\n(?=\s*(?:[-*•>|#]|\d+[.)])\s?)", piece):
+            if not line.lstrip().startswith(("|", "#")):
+                found += sentences(re.sub(r"^\s*(?:[-*•>]+|\d+[.)])\s+", "", line))
+    return found
 
 
 def reading_ease(text: str, language: str = "en") -> float:
@@ -293,165 +414,9 @@ def missing_from(needed: Sequence[str], text: str) -> list[str]:
     return short
 
 
-# ── checks ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@check(decides=False, sees="every number of the text is still there, as often as before",
-       blind="a number attached to the wrong thing; a number now written as a word")
-async def keeps_numbers(example: Example, skill: Any, ask: Ask) -> Verdict:
-    had, has = Counter(map(_digits, numbers(source(example)))), Counter(map(_digits, numbers(edited(example))))
-    lost = had - has
-    if not had:
-        return not_applicable("the text has no number")
-    if lost:
-        return failed(f"lost: {', '.join(lost)}", hint="A number of the text is missing or was changed.")
-    return passed(f"{sum(had.values())} numbers kept")
-
-
-@check(decides=False, sees="no number stands in the answer that the text does not have", blind="numbers spelled out")
-async def no_new_numbers(example: Example, skill: Any, ask: Ask) -> Verdict:
-    allowed = set(numbers(source(example))) | set(numbers(example.instruction.text))
-    new = [n for n in numbers(edited(example)) if n not in allowed]
-    if new:
-        return failed(f"invented: {', '.join(new)}", hint="There is a number that the text does not give.")
-    return passed("no new number")
-
-
-@check(decides=False, languages=("en", "fr", "es", "it", "nl", "pt", "de"),
-       sees="the names that stand inside the text's sentences are still there",
-       blind="names at the start of a sentence only; a name given to the wrong deed")
-async def keeps_names(example: Example, skill: Any, ask: Ask) -> Verdict:
-    had = names(source(example), language_of(example))
-    if not had:
-        return not_applicable("no name could be told from the text")
-    answer = edited(example)
-    lost = [n for n in had if not all(piece in answer for piece in n.split()[-1:])]
-    if lost:
-        return failed(f"lost: {', '.join(lost)}", hint="A name of the text is missing or was changed.")
-    return passed(f"{len(had)} names kept")
-
-
-@check(decides=False, sees="each string that the task says must stay is there, letter for letter, as often as listed",
-       blind="whether it still says the same of it")
-async def keeps_listed(example: Example, skill: Any, ask: Ask) -> Verdict:
-    needed = [str(k) for k in example.instruction.data.get("keep", ())]
-    if not needed:
-        return not_applicable("the task lists nothing to keep")
-    if lost := missing_from(needed, edited(example)):
-        return failed(f"missing: {', '.join(lost)}", hint=f"The task says to keep: {', '.join(lost)}.")
-    return passed(f"all of {', '.join(needed)}")
-
-
-@check(decides=False, sees="few runs of three words are copied from the text (share below data.overlap, else 0.35)",
-       blind="meaning; a copy with every third word changed")
-async def lower_overlap(example: Example, skill: Any, ask: Ask) -> Verdict:
-    bound = float(example.instruction.data.get("overlap", 0.35))
-    found = overlap(edited(example), source(example))
-    if found > bound:
-        return failed(f"{found:.0%} of the three-word runs are the text's own; at most {bound:.0%}",
-                      hint="Too many runs of words are copied from the text. Build the sentences anew.")
-    return passed(f"{found:.0%} of the three-word runs are shared")
-
-
-@check(decides=False, languages=("en", "de"),
-       sees="the answer reads more easily than the text, by data.ease points or 8",
-       blind="whether what was left out mattered")
-async def reads_easier(example: Example, skill: Any, ask: Ask) -> Verdict:
-    code, wanted = language_of(example), float(example.instruction.data.get("ease", 8))
-    before, after = reading_ease(source(example), code), reading_ease(edited(example), code)
-    if after < min(before + wanted, 90):
-        return failed(f"reading ease {after:.0f}, the text has {before:.0f}, wanted {wanted:.0f} more",
-                      hint="Shorter sentences and commoner words are needed.")
-    return passed(f"reading ease from {before:.0f} to {after:.0f}")
-
-
-@check(decides=False, sees="the answer is in the language asked for, by script or commonest words",
-       blind="a translation that says something else; closely related languages in short texts")
-async def language_is(example: Example, skill: Any, ask: Ask) -> Verdict:
-    wanted = str(example.instruction.data.get("target_language") or language_of(example))
-    if wanted not in SCRIPTS and wanted not in STOPWORDS:
-        return not_applicable(f"no word list for {wanted}")
-    found = guess_language(edited(example))
-    same_script = SCRIPTS.get(found) is not None and SCRIPTS.get(found) == SCRIPTS.get(wanted)
-    if found == wanted or same_script:
-        return passed(f"reads as {found}")
-    return failed(f"reads as {found}, asked for {wanted}", hint=f"Write in the language with the code {wanted}.")
-
-
-@check(decides=False, sees="sentence by sentence the languages alternate as asked (data.languages, in turn)",
-       blind="sentences under five words; whether both halves fit together")
-async def languages_alternate(example: Example, skill: Any, ask: Ask) -> Verdict:
-    turn = [str(code) for code in example.instruction.data.get("languages", ())]
-    if len(turn) < 2:
-        return not_applicable("the task names no two languages")
-    wrong = []
-    for i, sentence in enumerate(sentences(edited(example))):
-        found, wanted = guess_language(sentence), turn[i % len(turn)]
-        if len(words(sentence)) >= 5 and found not in (wanted, "und"):
-            wrong.append(f"sentence {i + 1} reads as {found}, not {wanted}")
-    if wrong:
-        return failed("; ".join(wrong), hint="Not every sentence is in the language whose turn it is.")
-    return passed("the languages take turns")
-
-
-CITATION = re.compile(r"\[\d+(?:, ?\d+)*\]|\([A-ZÀ-Þ][^()\d]{1,60},? \d{4}[a-z]?\)|https?://\S+")
-
-
-@check(decides=False, sees="every citation mark and address of the text is still there",
-       blind="whether it backs the claim")
-async def citations_kept(example: Example, skill: Any, ask: Ask) -> Verdict:
-    had = Counter(CITATION.findall(source(example)))
-    if not had:
-        return not_applicable("the text cites nothing")
-    lost = had - Counter(CITATION.findall(edited(example)))
-    if lost:
-        return failed(f"lost: {', '.join(lost)}", hint="A citation is missing or was changed.")
-    return passed(f"{sum(had.values())} citations kept")
-
-
 def content_words(text: str) -> list[str]:
     """Words of four letters and more, cut to their first five: what an inflection does not change."""
     return [w.casefold()[:5] for w in words(text) if len(w) > 3]
-
-
-@check(decides=True, languages=("en", "de", "fr", "es", "it", "nl", "pt"),
-       sees="the words that carry the text are all there, in order, but for data.slack (a tenth), and few others",
-       blind="small words such as not; a change hidden in the slack, where it is neither number nor name")
-async def content_words_kept(example: Example, skill: Any, ask: Ask) -> Verdict:
-    import difflib
-
-    before, after = content_words(source(example)), content_words(edited(example))
-    slack = float(example.instruction.data.get("slack", 0.1))
-    blocks = difflib.SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
-    matched = sum(block.size for block in blocks)
-    kept, own = matched / max(1, len(before)), matched / max(1, len(after))
-    new_numbers = Counter(numbers(edited(example))) != Counter(numbers(source(example)))
-    lost = [n for n in names(source(example), language_of(example)) if n not in edited(example)]
-    if kept < 1 - slack or own < 1 - 3 * slack or new_numbers or lost:
-        why = f"{kept:.0%} of the wording kept" + (", numbers changed" if new_numbers else "")
-        return failed(why + (f", lost {', '.join(lost)}" if lost else ""),
-                      hint="More was changed than the task asks for: words, names or numbers of the text are gone.")
-    return passed(f"{kept:.0%} of the carrying words kept in order")
-
-
-@check(decides=False, languages=("en",), sees="no contraction and no exclamation mark, where the task asks for formal",
-       blind="every other mark of register")
-async def formal_marks(example: Example, skill: Any, ask: Ask) -> Verdict:
-    if example.instruction.data.get("register") != "formal":
-        return not_applicable("the task does not ask for formal language")
-    found = re.findall(r"\b\w+(?:n['’]t|['’](?:re|ve|ll|d|m))\b|!", edited(example))
-    if found:
-        return failed(f"informal: {', '.join(found[:6])}", hint="Contractions and exclamation marks are informal.")
-    return passed("no contraction, no exclamation mark")
-
-
-@check(decides=False, sees="the request names every parameter that the right answer hangs on (data.says)",
-       blind="a request that names them and asks for something else")
-async def request_says(example: Example, skill: Any, ask: Ask) -> Verdict:
-    silent = unsaid(example.instruction.text, example.instruction.data.get("says", ()))
-    if silent:
-        return failed(f"the request does not say: {', '.join(silent)}")
-    return passed("the request says what is needed")
 
 
 def unsaid(request: str, says: Iterable[Any]) -> list[str]:
@@ -462,9 +427,3 @@ def unsaid(request: str, says: Iterable[Any]) -> list[str]:
 
 def _flat(text: str) -> str:
     return " ".join(re.sub(r"[’‘]", "'", re.sub(r"[“”„«»]", '"', text)).split()).casefold()
-
-
-CHECKS: tuple[Check, ...] = (
-    keeps_numbers, no_new_numbers, keeps_names, keeps_listed, lower_overlap, reads_easier, language_is,
-    languages_alternate, citations_kept, content_words_kept, formal_marks, request_says,
-)
