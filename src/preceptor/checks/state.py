@@ -12,6 +12,7 @@ What is read of a row is what a student would see: its messages. What is right s
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import orjson
@@ -113,6 +114,9 @@ IDENTIFIER = re.compile(r"(?<!\w)(?=[\w-]*[A-Za-z])(?=[\w-]*\d)[A-Za-z0-9]+(?:[-
 ISO_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
 UNITS = ("kg", "g", "mg", "t", "km", "m", "cm", "mm", "l", "ml", "h", "min", "s", "eur", "usd", "gbp", "percent", "c", "kwh")
 FIGURE_WITH_UNIT = re.compile(rf"(-?\d+(?:[.,]\d+)?)\s?({'|'.join(UNITS)}|%|€|\$|£|°C)(?!\w)", re.I)
+SPOKEN = {-1: "yesterday", 0: "today|tonight|this (?:morning|afternoon|evening)", 1: "tomorrow", 2: "the day after tomorrow"}
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+COUNTS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 SIGNS = {"%": "percent", "€": "eur", "$": "usd", "£": "gbp", "°c": "c"}
 
 
@@ -153,8 +157,11 @@ def number_key(figure: Any) -> str:
     return str(int(value)) if value.is_integer() else repr(value)
 
 
-def contains(text: str, value: Any) -> bool:
-    """Whether a text says this value, in any of the spellings a person would use for it."""
+def contains(text: str, value: Any, today: str = "") -> bool:
+    """Whether a text says this value, in any of the spellings a person would use for it.
+
+    With `today`, a day may also be said from there, in English, if only one day can be meant: `tomorrow`, `on Saturday`.
+    """
     if isinstance(value, bool) or value is None:
         return True
     if isinstance(value, int | float):
@@ -163,10 +170,25 @@ def contains(text: str, value: Any) -> bool:
     if re.fullmatch(r"-?\d+([.,]\d+)?", wanted):
         return number_key(wanted) in figures(text)
     if day := ISO_DAY.fullmatch(wanted):
-        return wanted in plain(text) or (
-            str(int(day[3])) in {t.lstrip("0") for t in re.findall(r"\d+", text)} and _month(day, text)
-        )
+        worded = str(int(day[3])) in {t.lstrip("0") for t in re.findall(r"\d+", text)} and _month(day, text)
+        return wanted in plain(text) or worded or _spoken_day(wanted, text, today)
     return re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", plain(text)) is not None
+
+
+def _spoken_day(wanted: str, text: str, today: str) -> bool:
+    """Whether a text says the day from `today` on. `next Tuesday` is none of the ways: half of those who hear it are wrong."""
+    try:
+        day, now = date.fromisoformat(wanted), date.fromisoformat(today)
+    except ValueError:
+        return False
+    away, said = (day - now).days, plain(text)
+    ways = [SPOKEN[away]] if away in SPOKEN else []
+    if 0 < away < 7:
+        ways.append(rf"(?<!next )(?<!last ){WEEKDAYS[day.weekday()]}")
+    if 1 < away < 22:
+        ways.append(rf"in (?:{away}|{COUNTS[away] if away < len(COUNTS) else away}) days")
+        ways += [f"in {'a' if away == 7 else COUNTS[away // 7]} weeks?(?! or)"] if away % 7 == 0 else []
+    return any(re.search(rf"(?<!\w){way}(?!\w)", said) for way in ways)
 
 
 def _month(day: re.Match[str], text: str) -> bool:

@@ -36,7 +36,7 @@ def row_of(example: Example, skill: str, item: str = "", *, reasoning: Reasoning
         "tries": example.tries,
         "model": example.model,
         "language": language(instruction),
-        "domain": instruction.material.document.domain,
+        "domain": instruction.material.data.get("domain") or instruction.material.document.domain,
         "shape": instruction.shape,
         "gold": as_json({"form": g.form, "value": g.value, "made_by": g.made_by} if (g := instruction.gold) else None),
         "verdicts": as_json(

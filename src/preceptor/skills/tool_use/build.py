@@ -6,8 +6,9 @@ api ─▶ api_from_openapi ╯
 records (OpenAPI, tables) ─▶ operations, books, simulator by code ─▶ described ─▶ Material
 """
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,24 @@ from preceptor.draws import one
 from preceptor.errors import Declined, StepError
 from preceptor.flows.together import together
 from preceptor.skill import Skill
-from preceptor.skills.tool_use import library, records
+from preceptor.skills.tool_use import books, library, records
 from preceptor.skills.tool_use.library import Unfit
 from preceptor.types import Agent, Ask, Document, Dropped, Material
 
 GENRE = "api_library"
 REPAIRS = 2
 """How often a simulator goes back to whoever wrote it, with what was wrong."""
+FILLINGS = 2
 GROWTHS = ("retrieval", "hypothesis")
 FOUND = 6
 """Pieces of similar code that are shown at once."""
+SHARED = 3
+"""Words of its own that a library has to share with a piece of the corpus to grow from it."""
+EVERYWHERE = re.compile(
+    r"find|search|list|show|create|update|change|delete|remove|check|make|with|from|that|this|have|been|into|"
+    r"service|desk|system|records?|registry|entry|data|number|info"
+)
+"""Words that tell of no library what it is about."""
 
 
 async def transform(document: Document, skill: Skill, ask: Ask) -> list[Material | Dropped]:
@@ -64,11 +73,13 @@ async def computed(document: Document, skill: Skill, ask: Ask) -> Material:
     service = service_of(document)
     assert service is not None
     tools = records.tools_of(service)
-    state = records.books_of(service, words_of(document.language), ask.seed, document.id)
+    choices = books.sorts_of(service)
     collections = ", ".join(name.replace("_", " ") for name in service.fields)
-    reply = await ask(
-        skill.agent("1_transform/describe"), collections=collections, operations=", ".join(library.names_of(tools))
-    )
+    operations = ", ".join(library.names_of(tools))
+    describe = skill.agent("1_transform/describe")
+    reply = await ask(describe, collections=collections, operations=operations, named=books.named(service), choices=choices)
+    names = books.names_from(reply.fields.get("names") or (), choices)
+    state = books.books_of(service, words_of(document.language), names, ask.seed, document.id)
     data: dict[str, Any] = {
         "title": service.title,
         "setting": " ".join(str(reply.fields["setting"]).split()),
@@ -97,7 +108,17 @@ def words_of(language: str) -> Mapping[str, Any]:
 
 
 def material_of(document: Document, data: Mapping[str, Any]) -> Material:
-    return Material(document, GENRE, library.readable(data), dict(data), language=document.language)
+    data = {**data, "domain": domain_of(document, data)}
+    return Material(document, GENRE, library.readable(data), data, language=document.language)
+
+
+def domain_of(document: Document, data: Mapping[str, Any]) -> str:
+    """What the service is about. A document of code or of an API is `software` by its form; its library need not be."""
+    from preceptor.corpus.describe import domains_of
+
+    told = "" if document.kind in ("code", "api") and document.domain == "software" else document.domain
+    about = "\n".join([data["title"], data["setting"], *(tool["function"]["description"] for tool in data["apis"])])
+    return told if told not in ("", "general") else domains_of([about])[0]
 
 
 # ── by agents ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -110,11 +131,22 @@ async def written(document: Document, skill: Skill, ask: Ask) -> Material:
     data["apis"] = library.declarations(reply.fields["apis"])
     data["effects"] = effects_of(reply.fields["apis"])
     data |= await grown(data, document, skill, ask)
-    books = await ask(skill.agent("1_transform/database"), library=library.readable(data))
-    data["state"] = library.books_of(books.fields)
-    data["policy"] = library.policy_of(books.fields.get("policy", ()), data["apis"])
+    data["state"], data["policy"] = await filled(data, skill, ask)
     data["simulator"], data["samples"] = await simulated(data, skill, ask)
     return material_of(document, data)
+
+
+async def filled(data: Mapping[str, Any], skill: Skill, ask: Ask) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Books and rules of the house; books that do not hold go back once, with the reason."""
+    problem = ""
+    for _ in range(FILLINGS):
+        reply = await ask(skill.agent("1_transform/database"), library=library.readable(data), problem=problem)
+        try:
+            state = library.books_of(reply.fields, data["apis"])
+            return state, library.policy_of(reply.fields.get("policy", ()), data["apis"])
+        except Unfit as error:
+            problem = str(error)
+    raise Unfit(problem)
 
 
 def opening_agent(document: Document) -> str:
@@ -128,17 +160,20 @@ def effects_of(apis: Any) -> dict[str, str]:
 async def grown(data: Mapping[str, Any], document: Document, skill: Skill, ask: Ask) -> dict[str, Any]:
     """The library with more APIs: those of similar code in the corpus, or those that it must have had.
 
-    Retrieval that finds nothing fitting gives way to hypothesis; where that declines too, the library stays as it is.
+    Retrieval that finds nothing near enough gives way to hypothesis; where that declines too, the library stays as it
+    is. `not_grown` says of each way that was not gone why.
     """
+    skipped: dict[str, str] = {}
     drawn = one(GROWTHS, ask.seed, "growth", document.id)
     for way in (drawn, *(g for g in GROWTHS if g != drawn and drawn == "retrieval")):
         try:
             reply = await (by_retrieval if way == "retrieval" else by_hypothesis)(data, document, skill, ask)
             if added := library.declarations(reply, data["apis"]):
-                return {"apis": data["apis"] + added, "effects": {**data["effects"], **effects_of(reply)}, "grown": way}
-        except (StepError, Unfit):
-            continue
-    return {"grown": ""}
+                more = {"apis": data["apis"] + added, "effects": {**data["effects"], **effects_of(reply)}}
+                return {**more, "grown": way, "not_grown": skipped}
+        except (StepError, Unfit) as error:
+            skipped[way] = f"declined: {error}" if isinstance(error, Declined) else str(error)
+    return {"grown": "", "not_grown": skipped}
 
 
 async def by_retrieval(data: Mapping[str, Any], document: Document, skill: Skill, ask: Ask) -> Any:
@@ -146,12 +181,32 @@ async def by_retrieval(data: Mapping[str, Any], document: Document, skill: Skill
     query = " ".join([data["title"], *(name.replace("_", " ") for name in library.names_of(data["apis"]))])[:300]
     told = await ask.use("search", query=query, k=FOUND)
     results = told["results"] if isinstance(told, Mapping) else told
-    found = [r for r in results if r.get("source") != document.source]
-    if not found:
-        raise Unfit("nothing like it in the corpus")
+    found = near([r for r in results if r.get("source") != document.source], query)
     shown = "\n\n".join(f"[{r.get('id', n)}] {r.get('title', '')}\n{r.get('snippet', '')}" for n, r in enumerate(found))
     agent: Agent = skill.agent("1_transform/grow_by_retrieval")
     return (await ask(agent, library=library.readable(data), found=shown)).fields["apis"]
+
+
+def near(results: Sequence[Mapping[str, Any]], query: str) -> list[Mapping[str, Any]]:
+    """The results that share enough of the library's own words. Unfit, with how near the nearest came, where none does.
+
+    A search always returns something, and its scores mean nothing across corpora: what counts is how many different
+    words of weight a piece shares with the library, verbs of every API (`get`, `list`) left out.
+    """
+    wanted = stems(query)
+    least = min(SHARED, max(2, len(wanted) // 2))
+    shared = [len(wanted & stems(f"{r.get('title', '')} {r.get('snippet', '')}")) for r in results]
+    kept = [r for r, count in zip(results, shared, strict=True) if count >= least]
+    if not kept:
+        best = max(shared, default=0)
+        raise Unfit(f"nothing near enough in the corpus: the nearest shares {best} of {len(wanted)} words, {least} are needed")
+    return kept
+
+
+def stems(text: str) -> set[str]:
+    """The beginnings of the words that tell what a text is about."""
+    words = re.findall(r"[^\W\d_]{4,}", library.snake(text).replace("_", " ").casefold())
+    return {word[:5] for word in words if not EVERYWHERE.fullmatch(word)}
 
 
 async def by_hypothesis(data: Mapping[str, Any], document: Document, skill: Skill, ask: Ask) -> Any:

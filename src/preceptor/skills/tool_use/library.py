@@ -13,6 +13,8 @@ from preceptor.types import Ask
 
 NAME = re.compile(r"[a-z][a-z0-9_]{2,39}")
 KINDS = {"string": "string", "integer": "integer", "number": "number", "boolean": "boolean", "list": "array"}
+WRAPPED = 90
+"""A line of the pack's text that is longer was broken for its length; one that is shorter, for its sense."""
 NO_SUCH = "zz-no-such-000"
 
 
@@ -42,9 +44,8 @@ def declaration(api: Mapping[str, Any]) -> dict[str, Any]:
             made["enum"] = [float(c) if "." in c else int(c) for c in made["enum"] if re.fullmatch(r"-?\d+(\.\d+)?", c)]
         properties[parameter] = made
         required += [parameter] if given["required"] else []
-    about = " ".join(
-        part.strip() for part in (api["does"], f"Returns {lower(api['returns'])}", f"Fails when {lower(api['fails_when'])}")
-    )
+    lines = (" ".join(str(api["does"]).split()), *headed("Returns", api["returns"]), *headed("Fails when", api["fails_when"]))
+    about = "\n".join(lines)
     schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     return {"type": "function", "function": {"name": name, "description": about, "parameters": schema}}
 
@@ -54,12 +55,12 @@ def snake(name: str) -> str:
     return re.sub(r"[\s\-.]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())).lower().strip("_")
 
 
-def lower(text: str) -> str:
-    """A phrase to stand inside a sentence, ended by a full stop; names and abbreviations keep their capitals."""
-    text = re.sub(r"(?i)^(returns|fails when|fails if|when|if)\s+", "", text.strip())
-    first = text.split(" ", 1)[0]
-    plain = text if first[1:] != first[1:].lower() else text[:1].lower() + text[1:]
-    return plain.rstrip(".") + "."
+def headed(head: str, text: Any) -> list[str]:
+    """`Returns: …`, a line of its own, so that it reads well whether a clause follows, a phrase or a list."""
+    said = re.sub(r"(?i)^(it\s+)?(returns|fails when|fails if|fails|when|if)\b[\s:]+", "", " ".join(str(text).split()))
+    if head != "Returns" and re.match(r"(?i)(never|nothing|none|no errors?|n/a)\b", said):
+        return []
+    return [f"{head}: {said.rstrip('.')}."] if said else []
 
 
 def declarations(apis: Sequence[Mapping[str, Any]], known: Sequence[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
@@ -94,20 +95,55 @@ def readable(data: Mapping[str, Any]) -> str:
     return "\n".join(lines).strip()
 
 
-def books_of(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The start state from what the database agent wrote. Unfit where a record is no JSON object or two share an id."""
+def unwrapped(text: str) -> str:
+    """The text with each paragraph on one line; a placeholder or list item that begins a line stays on its own."""
+    return re.sub(r"(?<=\S)[ \t]*\n(?=[^\s{#-])", lambda m: " " if _goes_on(text, m.start()) else "\n", text.strip())
+
+
+def _goes_on(text: str, at: int) -> bool:
+    """Whether a line was broken for its length alone: short lines end where they end."""
+    line = text[:at].rpartition("\n")[2]
+    return len(line) > WRAPPED
+
+
+FEWEST = 3
+"""Records of a collection that is looked up by id: with fewer, none could be taken for another."""
+
+
+def books_of(fields: Mapping[str, Any], tools: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """The start state from what the database agent wrote: collections by id, and single records as they are.
+
+    Unfit where a record is no JSON object, two share an id, a collection is too small, or a single record is one that
+    the library looks up by id.
+    """
     state: dict[str, Any] = {"today": fields["today"]}
     for collection in fields["collections"]:
-        name, held = snake(collection["name"]), {}
-        for text in collection["records"]:
-            record = object_of(text, f"a record of {name}")
-            if "id" not in record or str(record["id"]) in held:
-                raise Unfit(f"{name}: each record needs an id of its own: {text[:120]}")
-            held[str(record["id"])] = record
+        name = snake(collection["name"])
         if name in state:
             raise Unfit(f"two collections are named {name}")
-        state[name] = held
+        records = [object_of(text, f"a record of {name}") for text in collection["records"]]
+        state[name] = single(name, records, tools) if collection.get("single") else held_by_id(name, records)
+    if not any(isinstance(value, Mapping) and all(isinstance(r, Mapping) for r in value.values()) for value in state.values()):
+        raise Unfit("one collection at least has to hold records that are looked up by id")
     return state
+
+
+def held_by_id(name: str, records: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The records by their ids."""
+    held = {str(r["id"]): r for r in records if "id" in r}
+    if len(held) < len(records):
+        raise Unfit(f"{name}: each record needs an id of its own")
+    if len(held) < FEWEST:
+        raise Unfit(f"{name} has {len(held)} records; what is looked up by id needs {FEWEST}: one has to look like another")
+    return held
+
+
+def single(name: str, records: Sequence[dict[str, Any]], tools: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The one record of a collection of which there is only one: settings, a counter, the tariff of the day."""
+    parameters = {p for tool in tools for p in tool["function"]["parameters"]["properties"]}
+    if len(records) != 1 or f"{name}_id" in parameters or f"{name.removesuffix('s')}_id" in parameters:
+        raise Unfit(f"{name} is no single record: it has {len(records)} of them, or is looked up by id; give {FEWEST} or more")
+    return records[0]
 
 
 def object_of(text: str, what: str) -> dict[str, Any]:

@@ -1,11 +1,14 @@
 """Plans by code, for libraries made of records: the same fields that the planning agent replies with, drawn by rule."""
 
+import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from preceptor.draws import draw, fraction, one
+from preceptor.skills.tool_use.books import drawn_number
 from preceptor.skills.tool_use.library import Unfit
+from preceptor.skills.tool_use.records import Part
 
 Plan = dict[str, Any]
 
@@ -239,15 +242,16 @@ def values_for(part: Mapping[str, Any], desk: Desk) -> list[Any]:
     if part["choices"]:
         return draw(part["choices"], *where, k=len(part["choices"]))
     if part["kind"] in ("integer", "number"):
-        least, most = part["least"] if part["least"] is not None else 2, part["most"] if part["most"] is not None else 60
-        drawn = [least + fraction(*where, n) * (most - least) for n in range(4)]
-        return list(dict.fromkeys(int(v) if part["kind"] == "integer" else round(v, 1) for v in drawn))
+        bounds = Part(part["name"], part["kind"], about=part["about"], least=part["least"], most=part["most"])
+        drawn = (drawn_number(bounds, 0.1 + 0.9 * fraction(*where, n)) for n in range(6))
+        return [v for v in dict.fromkeys(drawn) if v]
     if part["kind"] == "boolean":
         return [True, False]
     if part["kind"] == "date":
-        return [f"2026-{1 + int(12 * fraction(*where, n)):02d}-{1 + int(28 * fraction(*where, n, 'd')):02d}" for n in range(3)]
+        today = datetime.date.fromisoformat(str(desk.state["today"]))
+        return [(today + datetime.timedelta(days=3 + int(40 * fraction(*where, n)))).isoformat() for n in range(3)]
     if part["kind"] == "list":
-        return [draw(desk.words["thing"], *where, k=2)]
+        return [draw(desk.words["extra"], *where, k=2)]
     seen = {r.get(part["field"]) for held in desk.state.values() if isinstance(held, Mapping) for r in held.values()}
     told = sorted(v for v in seen if isinstance(v, str) and v)
     options = told if len(told) > 1 else desk.words["phrase"]

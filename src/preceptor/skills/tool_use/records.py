@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from preceptor.draws import draw, fraction, one
 from preceptor.skills.tool_use.library import snake
 
 OPERATION = re.compile(r"^## (GET|PUT|POST|DELETE|PATCH) (\S+)(?: \((\w+)\))?\s*$", re.M)
@@ -65,6 +64,8 @@ class Service:
     fields: Mapping[str, tuple[Part, ...]] = field(default_factory=dict)
     rows: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     """Records that the document itself holds, by collection and id."""
+    ids: Mapping[str, str] = field(default_factory=dict)
+    """What an id looks like, by collection, where the document shows one."""
 
 
 # ── reading an API document ──────────────────────────────────────────────────────────────────────────────────────
@@ -85,7 +86,9 @@ def from_api(text: str, title: str = "") -> Service | None:
     held = {c: tuple(refer(p, None, collections) for p in parts if p.name != "id") for c, parts in fields.items()}
     heading = re.search(r"^# (.+)$", text, re.M)
     named = distinct(linked)
-    return Service(title or (heading[1] if heading else "API"), tuple(named[:MOST_OPERATIONS]), held) if named else None
+    ids = {c: next((p.example or p.about for p in parts if p.name == "id"), "") for c, parts in fields.items()}
+    title = title or (heading[1] if heading else "API")
+    return Service(title, tuple(named[:MOST_OPERATIONS]), held, ids=ids) if named else None
 
 
 def in_words(text: str) -> str:
@@ -181,6 +184,10 @@ def part_of(name: str, kind: str, required: bool, about: str, choices: Mapping[s
     )
 
 
+def whole(value: float | None) -> float | int | None:
+    return int(value) if value is not None and value.is_integer() else value
+
+
 def number(text: str) -> float | None:
     try:
         return float(text)
@@ -213,7 +220,10 @@ def gathered(collection: str, operations: Sequence[Operation]) -> tuple[Part, ..
         for p in o.parts
         if p.name not in ("limit", "q", "page", "offset", "sort") and p.name != o.key
     }
-    return (Part("name", "string", True), *parts.values()) if "name" not in parts else tuple(parts.values())
+    if "name" in parts:
+        return tuple(parts.values())
+    points = any(snake(name).endswith("_id") for name in parts)
+    return (Part("name", "string", True, "the person it is for" if points else ""), *parts.values())
 
 
 def distinct(operations: Sequence[Operation]) -> list[Operation]:
@@ -351,6 +361,8 @@ def property_of(part: Part) -> dict[str, Any]:
         made["items"] = {"type": "string"}
     if part.choices and kind == "string":
         made["enum"] = list(part.choices)
+    if part.kind in ("integer", "number"):
+        made |= {name: v for name, v in (("minimum", whole(part.least)), ("maximum", whole(part.most))) if v is not None}
     if part.default is not None:
         made["default"] = part.default
     return made
@@ -394,55 +406,6 @@ def function_of(o: Operation, fields: Sequence[Part]) -> str:
     return f"def {o.name}({head}):\n    return {body}"
 
 
-def books_of(service: Service, words: Mapping[str, Sequence[str]], *place: object) -> dict[str, Any]:
-    """The start state: the document's own rows, else records drawn from examples, choices, bounds and the pack's words."""
-    state: dict[str, Any] = {
-        "today": f"2026-{1 + int(9 * fraction(*place, 'month')):02d}-{1 + int(28 * fraction(*place, 'day')):02d}"
-    }
-    for collection in service.fields:
-        state[collection] = {k: dict(r) for k, r in service.rows.get(collection, {}).items()} or {
-            k: {} for k in keys_of(service, collection, *place)
-        }
-    for collection, parts in service.fields.items():
-        for n, (key, record) in enumerate(state[collection].items()):
-            if not record:
-                record |= {"id": key, **{p.name: made_up(p, n, state, words, *place, collection) for p in parts}, "note": ""}
-    return state
-
-
-def keys_of(service: Service, collection: str, *place: object) -> list[str]:
-    example = next(
-        (p.example for o in service.operations if o.collection == collection for p in o.parts if p.name == o.key and p.example),
-        "",
-    )
-    about = next((p.about for o in service.operations if o.collection == collection for p in o.parts if p.name == o.key), "")
-    found = re.search(r"\b([A-Z]{1,3}-?)(\d{3,6})\b", f"{example} {about}")
-    prefix, width = (found[1], len(found[2])) if found else (collection[:1].upper() + "-", 4)
-    first = int(10 ** (width - 1) * (1 + 7 * fraction(*place, collection)))
-    return [f"{prefix}{(first + step) % 10**width:0{width}d}" for step in (0, 13, 14, 57, 101, 260, 262, 311)]
-
-
-def made_up(part: Part, n: int, state: Mapping[str, Any], words: Mapping[str, Sequence[str]], *place: object) -> Any:
-    """A value for one field of the n-th record."""
-    where = (*place, part.name, n)
-    if part.refers in state:
-        return one(list(state[part.refers]), *where)
-    if part.choices:
-        return part.choices[n % len(part.choices)] if n < len(part.choices) else one(part.choices, *where)
-    if part.kind == "boolean":
-        return fraction(*where) < 0.5
-    if part.kind in ("integer", "number"):
-        least, most = part.least if part.least is not None else 1, part.most if part.most is not None else 97
-        value = least + fraction(*where) * (most - least)
-        return int(value) if part.kind == "integer" else round(value, 2)
-    if part.kind == "date":
-        return f"2026-{1 + int(12 * fraction(*where, 'm')):02d}-{1 + int(28 * fraction(*where, 'd')):02d}"
-    if part.kind == "list":
-        return draw(words["thing"], *where, k=1 + n % 3)
-    pool = words["person"] if re.search(r"(?i)member|owner|person|customer|keeper|by$", part.name) else words["thing"]
-    return draw(pool, *place, part.name, k=len(pool))[n % len(pool)]
-
-
 def data_of(service: Service) -> list[dict[str, Any]]:
     """The operations as plain records, for the builders of plans."""
     return [
@@ -463,6 +426,7 @@ def data_of(service: Service) -> list[dict[str, Any]]:
                     "refers": p.refers,
                     "least": p.least,
                     "most": p.most,
+                    "about": p.about,
                 }
                 for p in o.parts
             ],

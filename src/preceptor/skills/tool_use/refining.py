@@ -85,7 +85,7 @@ async def refined(parent: Instruction, goal: Goal, skill: Skill, ask: Ask) -> In
 async def proven(fields: Mapping[str, Any], parent: Instruction, goal: Goal, way: str, skill: Skill, ask: Ask) -> Instruction:
     """The editor's plan as an instruction, if it comes to what the goal promises. Unfit where it does not."""
     kind, promise = skill.kind(parent.kind), str(goal.data["proves"])
-    person = {k: parent.data[k] for k in ("person", "mood", "words")}
+    person = {k: parent.data[k] for k in ("person", "mood", "words", "manner")}
     rules = {**kind.data, **PROVES[promise], "calls": (1, LONGEST), "may_hold": True}
     if promise == "calls" and kind.name.startswith("one_api"):
         rules |= {"exact": False}

@@ -1,6 +1,7 @@
 """Flow 2 of the pack: a plan of calls is carried out, becomes gold, and only then is put into a person's words."""
 
 import copy
+import datetime
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from preceptor.skill import Kind, Skill
 from preceptor.skills.tool_use import chains, library, plans
 from preceptor.skills.tool_use.build import pretty, words_of
 from preceptor.skills.tool_use.chains import Ground, Proven
-from preceptor.skills.tool_use.library import Unfit
+from preceptor.skills.tool_use.library import Unfit, unwrapped
 from preceptor.types import Ask, Dropped, Gold, Instruction, Material, Style
 
 ATTEMPTS = 2
@@ -69,12 +70,13 @@ async def drawn_plan(kind: Kind, material: Material, skill: Skill, ask: Ask) -> 
 async def written_plan(kind: Kind, material: Material, skill: Skill, ask: Ask) -> Instruction:
     """The agent's plan, given back once with what was wrong."""
     agent, problem = skill.agent("2_instruct/chain"), ""
+    # Drawn before there is a person, so that the planner makes one who writes like this.
+    manner = one([h["text"] for h in skill.styles["hint"]], ask.seed, "hint", material.id, kind.name)
+    shown = {"library": material.text, "state": pretty(material.data["state"]), "kind": kind, "avoid": "", "hints": manner}
     for _ in range(ATTEMPTS):
-        reply = await ask(
-            agent, library=material.text, state=pretty(material.data["state"]), kind=kind, avoid="", hints="", problem=problem
-        )
+        reply = await ask(agent, problem=problem, **shown)
         try:
-            return await settled(reply.fields, kind, material, skill, ask, made_by=agent.name)
+            return await settled({**reply.fields, "manner": manner}, kind, material, skill, ask, made_by=agent.name)
         except Unfit as error:
             problem = str(error)
     raise Unfit(problem)
@@ -109,7 +111,8 @@ async def settled(
     house = [dict(rule) for rule in material.data["policy"]]
     keeps_house(proven, house)
     data: dict[str, Any] = {k: plan[k] for k in ("goal", "person", "mood", "words")} | {
-        "facts": [dict(f) for f in plan["facts"]]
+        "facts": [dict(f) for f in plan["facts"]],
+        "manner": plan.get("manner", ""),
     }
     if rules.get("change"):
         if not plan.get("change") or not any(f["said"] == "later" for f in plan["facts"]):
@@ -123,7 +126,7 @@ async def settled(
     if rules.get("fault"):
         data |= faulty(plan, proven, material, skill)
     if rules.get("confirm"):
-        gold["rules"] = [*gold["rules"], confirm_rule(plan, proven, material, skill)]
+        gold["rules"] = with_rule(gold["rules"], confirm_rule(plan, proven, material, skill))
     if rules.get("removes"):
         shown, gold = without(plan, proven, ground, gold)
     data |= {
@@ -220,6 +223,12 @@ def confirm_rule(plan: Mapping[str, Any], proven: Proven, material: Material, sk
     return {"rule": "confirm", "api": bound, "words": words}
 
 
+def with_rule(house: Sequence[Mapping[str, Any]], added: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rules of the house with one more, unless the house asks for a yes before that API already."""
+    there = any(rule["rule"] == "confirm" and rule["api"] == added["api"] for rule in house)
+    return [*map(dict, house)] if there else [*map(dict, house), dict(added)]
+
+
 def faulty(plan: Mapping[str, Any], proven: Proven, material: Material, skill: Skill) -> dict[str, Any]:
     """A simulator whose deciding call fails once."""
     changing = [c["name"] for c, did in zip(proven.calls, proven.changed, strict=True) if did] or [
@@ -300,9 +309,9 @@ def style_of(instruction: Instruction, rules: Sequence[Mapping[str, Any]], skill
         "service": data["title"],
         "setting": data["setting"],
         "today": data["state"]["today"],
-        "rules": "\n".join(f"- {rule['words']}" for rule in rules),
+        "rules": "\n".join(dict.fromkeys(f"- {' '.join(str(rule['words']).split())}" for rule in rules)),
     }
-    text = str(entry[key]).strip()
+    text = unwrapped(str(entry[key]))
     for name, value in filled.items():
         text = text.replace(f"{{{name}}}", str(value))
     return Style(format=str(entry["format"]), system=text.strip(), register="as spoken", layout=str(entry["name"]))
@@ -314,28 +323,46 @@ async def worded(instruction: Instruction, skill: Skill, ask: Ask) -> Instructio
     said = [f for f in facts if f["said"] in ("opening", "idle")]
     held = [f for f in facts if f["said"] in ("when_asked", "later")]
     budget = instruction.gold.value["budget"] if instruction.gold else None
-    hints = one([h["text"] for h in skill.styles["hint"]], ask.seed, "hint", instruction.material.id, instruction.kind)
+    hints, today = instruction.data["manner"], shown_day(instruction)
     who = {k: instruction.data[k] for k in ("person", "mood", "words", "goal")}
     agent, problem, message = skill.agent("2_instruct/goal"), "", ""
     for _ in range(WORDINGS):
-        reply = await ask(agent, facts=said, held=[f["name"] for f in held], budget=budget, hints=hints, problem=problem, **who)
+        shown = {"facts": said, "held": [f["name"] for f in held], "budget": budget, "hints": hints, "today": today}
+        reply = await ask(agent, problem=problem, weekday=weekday_of(today), **shown, **who)
         message = str(reply.fields["message"])
-        if not (problem := " ".join(w for w in (tells(message, held, instruction), lacks(message, said, budget)) if w)):
+        if not (problem := " ".join(w for w in (tells(message, held, instruction), lacks(message, said, budget, today)) if w)):
             break
     if leak := tells(message, held, instruction):
         raise Unfit(f"the opening message cannot be used: {leak}")
     computed = instruction.gold is not None and instruction.gold.made_by == "computed"
-    to_the_point = about(message, instruction.data["goal"]) or (said and all(contains(message, f["value"]) for f in said))
+    whole = said and all(contains(message, f["value"], today) for f in said)
+    to_the_point = whole or about(message, instruction.data["goal"])
     if computed and not to_the_point:
         message = (
             f"{message}\n\n{wording_of(skill, language_of(instruction.material))['errand'].replace('{goal}', who['goal'])}"
         )
-    if absent := [f for f in said if not contains(message, f["value"])]:
+    if absent := [f for f in said if not contains(message, f["value"], today)]:
         listed = "; ".join(f"{f['name']}: {f['value']}" for f in absent)
         message = f"{message}\n\n{wording_of(skill, language_of(instruction.material))['details'].replace('{facts}', listed)}"
     if budget is not None and str(budget) not in message and lacks(message, [], budget):
         raise Unfit("the opening message does not say how many calls are allowed")
     return replace(instruction, text=message.strip())
+
+
+def shown_day(instruction: Instruction) -> str:
+    """The day that the row's system message names: with it `this Saturday` is one day, without it none. Empty also in
+    languages whose ways to say a day from there no check reads."""
+    today = str(instruction.material.data["state"].get("today", ""))
+    spoken = language_of(instruction.material) == "en" and today in instruction.style.system
+    return today if today and spoken else ""
+
+
+def weekday_of(day: str) -> str:
+    """The English name of a day's weekday; empty where there is no day."""
+    try:
+        return datetime.date.fromisoformat(day).strftime("%A")
+    except ValueError:
+        return ""
 
 
 def about(message: str, goal: str) -> bool:
@@ -349,7 +376,7 @@ def about(message: str, goal: str) -> bool:
 
 def tells(message: str, held: Sequence[Mapping[str, Any]], instruction: Instruction) -> str:
     """What the message says and must not; empty where it keeps its counsel."""
-    if told := [f["name"] for f in held if contains(message, f["value"])]:
+    if told := [f["name"] for f in held if contains(message, f["value"], shown_day(instruction))]:
         return f"It tells {told[0]}, which is to be held back."
     names = library.names_of(instruction.material.data["apis"])
     if named := [n for n in names if "_" in n and re.search(rf"\b{re.escape(n)}\b", message, re.I)]:
@@ -371,9 +398,9 @@ def tells(message: str, held: Sequence[Mapping[str, Any]], instruction: Instruct
 NUMERALS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
 
 
-def lacks(message: str, said: Sequence[Mapping[str, Any]], budget: int | None) -> str:
+def lacks(message: str, said: Sequence[Mapping[str, Any]], budget: int | None, today: str = "") -> str:
     """What the message has to say and does not."""
-    if absent := [f"{f['name']}: {f['value']}" for f in said if not contains(message, f["value"])]:
+    if absent := [f"{f['name']}: {f['value']}" for f in said if not contains(message, f["value"], today)]:
         return f"It lacks {'; '.join(absent)}, to the letter."
     if budget is not None and str(budget) not in message and NUMERALS.get(budget, "") not in message.casefold():
         return f"It does not say that at most {budget} requests may be made."

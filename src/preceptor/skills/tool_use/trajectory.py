@@ -9,6 +9,7 @@ import orjson
 
 from preceptor.checks.state import contains, replay, told, unfounded
 from preceptor.skill import Skill
+from preceptor.skills.tool_use.library import unwrapped
 from preceptor.types import Ask, Draft, Instruction, Message, Reply
 
 MARK = re.compile(r"\A[\s*#_`]*(STOP|FAILED)\b[\s*:.,_`–—-]*", re.I)
@@ -64,7 +65,7 @@ def begun(instruction: Instruction) -> Talk:
 async def converse(instruction: Instruction, skill: Skill, ask: Ask, sample: int = 0) -> Talk:
     """The conversation that the assistant and the person have about this task. It may end in any way, or not at all."""
     talk = begun(instruction)
-    closing = skill.agent("4_respond/closing").template.strip()
+    closing = unwrapped(skill.agent("4_respond/closing").template)
     for _ in range(skill.of("respond", "rounds")):
         reply = await ask(
             skill.agent("4_respond/assistant"),
