@@ -5,14 +5,18 @@ allows (k = 3 tries, one chance in twenty) fails the row. `altered_twin` and `se
 seen the key. What decides in all of them is code: the row's own deciding checks, applied to the other answer.
 """
 
+import re
+from collections import Counter
 from dataclasses import replace
 from math import comb
 from typing import Any
 
 from preceptor.checks.base import check, failed, not_applicable, passed
+from preceptor.checks.figures import FIGURE, NUMBER_WORDS, ascii_digits, numbers_in, units_of
+from preceptor.checks.finals import ARTICLES, PLACES, words_of
 from preceptor.checks.judged import lettered
 from preceptor.checks.options import LETTERS, credited
-from preceptor.checks.words import tokens
+from preceptor.checks.words import language_of, tokens
 from preceptor.errors import StepError
 from preceptor.types import Ask, Example, Instruction, Verdict, canonical
 
@@ -43,6 +47,89 @@ async def is_right(answer: str, instruction: Instruction, skill: Any, ask: Ask) 
     return all(v.outcome == "pass" for v in decided) if decided else None
 
 
+async def agrees(said: str, instruction: Instruction, skill: Any, ask: Ask) -> bool | None:
+    """Whether a reader means the right answer: what they said is right, or is so without what they added to it.
+
+    Readers are not graded on form. A bracket, a second clause, a unit beside the number and another order of a short
+    list are forgiven; another entity, another number or another unit is not.
+    """
+    right = await is_right(said, instruction, skill, ask)
+    if right is not False or instruction.gold is None:
+        return right
+    for reading in readings(said)[1:]:
+        if await is_right(reading, instruction, skill, ask):
+            return True
+    return any(alike(reading, instruction) for reading in readings(said))
+
+
+def readings(said: str) -> list[str]:
+    """What a reader may have meant as the answer: all of it, without brackets, and the clause before an added one.
+
+    Nothing is taken away where the addition takes something back or puts another answer beside it.
+    """
+    bare = re.sub(r"\s*[(\[][^()\[\]]*[)\]]", "", said).strip(" .;,")
+    made = [said]
+    cut = [bare, *(bare[: m.start()] for m in ADDED.finditer(bare))]
+    for reading in cut:
+        added = Counter(tokens(said)) - Counter(tokens(reading))
+        if reading.strip() and reading not in made and not TAKES_BACK & added.keys():
+            made.append(reading.strip())
+    return made
+
+
+ADDED = re.compile(
+    r"\s*(?:[;:]|\s[–—-]+|\.)\s|,\s+(?=(?:the|a|an|at|by|with|in|on|which|who|whose|about|because|since|as|up|down|not|his|her|their"
+    r"|der|die|das|ein|eine|mit|bei|im|am|auf|weil|da|nicht|जो|क्योंकि)\s|[\d(])"
+)
+"""Where something begins that only says more of an answer."""
+TAKES_BACK = frozenset(
+    tokens(
+        "or no perhaps maybe possibly alternatively either instead rather actually wait but and unless "
+        "oder nein vielleicht möglicherweise beziehungsweise doch aber und या नहीं शायद लेकिन और"
+    )
+)
+"""Words with which an addition is another answer, or a doubt."""
+IN_ORDER = re.compile(r"\b(?:orders?|sequence|first|last|then|rank\w*|reihenfolge|zuerst|zuletzt|nacheinander)\b|क्रम|पहले", re.I)
+JOINED = re.compile(r"\s*(?:[,;&/]|\b(?:and|und|sowie|et|y)\b|\sऔर\s|\sतथा\s)\s*")
+
+
+def alike(said: str, instruction: Instruction) -> bool:
+    """Whether two answers are one to a reader: one number in one unit, or one short list in another order."""
+    gold, language = instruction.gold, language_of(instruction)
+    assert gold is not None
+    if gold.form == "number":
+        return same_measure(said, f"{gold.value} {instruction.data.get('unit') or ''}", language)
+    if gold.form == "set":
+        return same_list(said, " ; ".join(str(e) for e in gold.value), language)
+    if gold.form != "text":
+        return False
+    unordered = not IN_ORDER.search(instruction.text)
+    forms = (str(gold.value), *gold.accepts)
+    return any(same_measure(said, form, language) or (unordered and same_list(said, form, language)) for form in forms)
+
+
+def same_measure(said: str, right: str, language: str) -> bool:
+    """One number each, the same, and no two different words beside them: `7 days` is `7` and is not `7 weeks`."""
+    ours, theirs = numbers_in(said, language), numbers_in(right, language)
+    if len(ours) != 1 or ours != theirs:
+        return False
+    mine, yours = (beside(text, language) for text in (said, right))
+    return not mine or not yours or mine == yours
+
+
+def beside(text: str, language: str) -> set[str]:
+    """What stands beside the number of a measure, but for articles and words such as `about`."""
+    rest = units_of(FIGURE.sub(" ", ascii_digits(text)))
+    idle = ARTICLES.get(language, frozenset()) | PLACES.get(language, frozenset()) | NUMBER_WORDS.get(language, {}).keys()
+    return {w for w in rest if w not in idle | {"about", "some", "exactly", "etwa", "rund", "genau", "लगभग", "of"}}
+
+
+def same_list(said: str, right: str, language: str) -> bool:
+    """Two to six entries, the same ones in any order."""
+    ours, theirs = (sorted(words_of(e, language) for e in JOINED.split(t.strip(' .[]"')) if e.strip()) for t in (said, right))
+    return ours == theirs and 2 <= len(ours) <= 6
+
+
 def chance_of(instruction: Instruction) -> float:
     """How often a guess is right: one in as many as there are options or labels, else hardly ever."""
     choices = len(instruction.options) or len(instruction.data.get("labels", ()))
@@ -66,7 +153,7 @@ async def guesses(agent: str, example: Example, skill: Any, ask: Ask, **slots: A
         said = str(reply.fields["answer"])
         options = example.instruction.options
         said = credited(said, options) or said if options else said
-        marked.append(bool(await is_right(said, example.instruction, skill, ask)))
+        marked.append(bool(await agrees(said, example.instruction, skill, ask)))
     return marked
 
 
@@ -92,7 +179,7 @@ def unsuited(instruction: Instruction) -> str:
 @check(
     decides=False,
     needs=("weak",),
-    version=1,
+    version=2,
     sees="a weak model without the passage is not right more often than luck allows, in three tries",
     blind="one lucky or unlucky row: read it over the set (closed-book accuracy per kind)",
 )
@@ -117,7 +204,7 @@ async def closed_book(example: Example, skill: Any, ask: Ask) -> Verdict:
 @check(
     decides=False,
     needs=("weak",),
-    version=1,
+    version=2,
     sees="a weak model that sees the options alone does not find the key more often than luck allows",
     blind="cues that only a set shows, such as a favoured place",
 )
@@ -164,7 +251,9 @@ async def flip_holds(example: Example, skill: Any, ask: Ask) -> Verdict:
         return failed(f"the gold is still the parent's: {parent.gold.value!r}")
     final = str(example.fields.get("final", example.answer))
     if example.answer and await is_right(final, parent, skill, ask):
-        return failed("the answer is still right for the parent", hint="Answer from this passage, as it stands now.")
+        return failed(
+            f"the answer {final[:80]!r} is still right for the parent", hint="Answer from this passage, as it stands now."
+        )
     return passed(f"{parent.gold.value!r} became {instruction.gold.value!r}")
 
 
@@ -184,7 +273,7 @@ def _told(instruction: Instruction) -> list[str]:
 @check(
     decides=False,
     needs=("judge",),
-    version=1,
+    version=2,
     sees="a reader of the passage before the edit does not come to the answer that is right after it",
     blind="an old passage that never had one answer",
 )
@@ -198,8 +287,8 @@ async def altered_twin(example: Example, skill: Any, ask: Ask) -> Verdict:
     said, _ = await read_by_another(before, skill, ask)
     if said is None:
         return not_applicable("the reader gave no answer")
-    if await is_right(said, instruction, skill, ask):
-        return failed("the passage before the edit gives the same answer")
+    if await agrees(said, instruction, skill, ask):
+        return failed(f"the passage before the edit gives the same answer: {said[:80]!r}")
     return passed(f"before the edit a reader answers {said[:60]!r}")
 
 
@@ -214,9 +303,9 @@ async def unanswerable_twin(example: Example, skill: Any, ask: Ask) -> Verdict:
     if instruction.answerability == "answerable":
         return not_applicable("the row can be answered")
     if parent is None:
-        return failed("there is no answerable row beside it")
+        return failed(f"the row is {instruction.answerability}, and there is no answerable row beside it")
     if parent.answerability != "answerable" or parent.gold is None or parent.gold.form == "none":
-        return failed("its parent cannot be answered either")
+        return failed(f"its parent is {parent.answerability} and has {'no gold' if parent.gold is None else 'a gold of none'}")
     alike = [overlap(instruction.text, parent.text), overlap(instruction.material.text, parent.material.text)]
     if min(alike) < NEAR:
         return failed(f"its parent is another row: question {alike[0]:.0%} and passage {alike[1]:.0%} alike")
@@ -232,7 +321,7 @@ def overlap(left: str, right: str) -> float:
 # ── another reader ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-ROOM = 400
+ROOM = 2000
 """Characters of an answer in the second reader's form."""
 
 
@@ -245,8 +334,8 @@ def put(instruction: Instruction) -> str:
 
 async def read_by_another(
     instruction: Instruction, skill: Any, ask: Ask, *, turned: bool = False, sample: int = 0
-) -> tuple[str | None, bool]:
-    """What a reader (role judge) answers who saw passage, question and options alone; whether they found just one answer.
+) -> tuple[str | None, str]:
+    """What a reader (role judge) answers who saw passage, question and options alone; how many answers they could defend.
 
     With `turned` the options come in the opposite order; the letter returned is that of the row all the same.
     """
@@ -261,19 +350,19 @@ async def read_by_another(
             form=form_of(instruction),
         )
     except StepError:
-        return None, False
+        return None, "none"
     said = str(reply.fields["answer"])
     if instruction.options:
         order = instruction.options[::-1] if turned else instruction.options
         letter = credited(said, order)
         said = LETTERS[instruction.options.index(order[LETTERS.index(letter)])] if letter else said
-    return said, reply.fields.get("unclear") == "one answer"
+    return said, str(reply.fields.get("unclear"))
 
 
 @check(
     decides=False,
     needs=("judge",),
-    version=1,
+    version=2,
     sees="another model, shown the options in both orders, credits the key both times and calls it the only answer",
     blind="a misreading that both models share",
 )
@@ -284,14 +373,15 @@ async def blind_panel(example: Example, skill: Any, ask: Ask) -> Verdict:
     if instruction.gold.form in ("order", "pairs") and len(canonical(instruction.gold.value)) > ROOM:
         return not_applicable("the answer is longer than the reader's form has room for")
     for turned in (False, True) if instruction.options else (False,):
-        said, alone = await read_by_another(instruction, skill, ask, turned=turned, sample=int(turned))
+        said, found = await read_by_another(instruction, skill, ask, turned=turned, sample=int(turned))
         if said is None:
             return not_applicable("the reader gave no answer")
-        right = await is_right(said, instruction, skill, ask)
+        right = await agrees(said, instruction, skill, ask)
         if right is None:
             return not_applicable("no code decides this kind's answers")
         if not right:
-            return failed(f"another reader answers {said[:80]!r}" + (", the options turned round" if turned else ""))
-        if not alone:
-            return failed("another reader finds more than one answer defensible, or none")
+            order = ", the options turned round" if turned else ""
+            return failed(f"another reader answers {said[:120]!r}{order}; the gold is {str(instruction.gold.value)[:120]!r}")
+        if found != "one answer":
+            return failed(f"another reader answers {said[:80]!r} and finds {found} answers defensible")
     return passed("another reader comes to the same answer")

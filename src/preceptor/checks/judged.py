@@ -11,11 +11,13 @@ from typing import Any, TypeAlias
 
 from preceptor.checks.base import Check, check, failed, not_applicable, passed
 from preceptor.checks.options import LETTERS, opposed, shared
-from preceptor.checks.words import stands_in
+from preceptor.checks.words import quoted, stands_in
 from preceptor.errors import StepError
 from preceptor.types import Ask, Example, Instruction, Reply, Verdict
 
 NOT_THERE = "the judge quoted what is not there"
+NEUTRAL = frozenset(["silent", "open", "stands", "alike", "different", "neither", "no"])
+"""Verdicts that rest on words that are missing: an empty quotation is a fair answer beside them."""
 
 
 # ── what a judge sees ────────────────────────────────────────────────────────────────────────────────────────────
@@ -80,9 +82,12 @@ def weighed(fields: Mapping[str, Any], points: Sequence[str], example: Example) 
     if points and sorted(n for n in numbers if n is not None) != list(range(1, len(points) + 1)):
         return failed(f"the judge gave findings for points {numbers} of {len(points)}")
     for finding in findings:
-        quote = str(finding.get("quote", ""))
+        quote = quoted(finding.get("quote"))
+        if not quote and finding["verdict"] in NEUTRAL:
+            continue
         if not in_row(quote, example):
-            return failed(f"{NOT_THERE}: {quote[:120]!r}")
+            point = f"point {finding['point']}: " if finding.get("point") else ""
+            return failed(f"{point}{NOT_THERE}: {quote[:120]!r}" if quote else f"{point}the judge says yes and quotes nothing")
     for finding in findings:
         if finding["verdict"] != "yes":
             number = finding.get("point")
@@ -118,8 +123,8 @@ async def better_of(
     said = []
     for left, right, names in ((first, second, ("first", "second")), (second, first, ("second", "first"))):
         reply = await ask(skill.agent(agent), task=task_text(example), first=left, second=right, aspect=aspect)
-        quote, better = str(reply.fields["quote"]), reply.fields["better"]
-        if not (stands_in(quote, first) or stands_in(quote, second)):
+        quote, better = quoted(reply.fields.get("quote")), reply.fields["better"]
+        if (quote or better not in NEUTRAL) and not (stands_in(quote, first) or stands_in(quote, second)):
             return "", f"{NOT_THERE}: {quote[:120]!r}"
         said.append((names[("first", "second").index(better)] if better != "neither" else "", reply.fields["reason"]))
     if said[0][0] != said[1][0]:
@@ -158,41 +163,50 @@ def compared(fields: Mapping[str, Any], instruction: Instruction, holds: Holds, 
     """What a filled-in table says of the key."""
     rows = list(fields["rows"])
     letters = list(LETTERS[: len(instruction.options)])
-    if sorted(r["letter"] for r in rows) != letters:
-        return failed("the judge's table does not have one row for each option")
+    if (has := sorted(r["letter"] for r in rows)) != letters:
+        return failed(f"the judge's table has rows for {', '.join(has) or 'none'}; the options are {', '.join(letters)}")
     for row in (fields, *rows):
-        for quote in (str(row[q]) for q in quotes if row.get(q)):
+        for quote in (text for q in quotes if (text := quoted(row.get(q)))):
             if not stands_in(quote, instruction.material.text):
-                return failed(f"{NOT_THERE}: {quote[:120]!r}")
+                about = f"option {row['letter']}: " if "letter" in row else ""
+                return failed(f"{about}{NOT_THERE}: {quote[:120]!r}")
     key = str(instruction.gold.value) if instruction.gold else ""
     wanted = [x for x in letters if (x == key) != (instruction.kind == "except_not")]
     found = sorted(r["letter"] for r in rows if holds(r, instruction))
+    said = {r["letter"]: " / ".join(str(r[v]) for v in ("first", "second", "verdict") if v in r) for r in rows}
+    odd = [x for x in letters if (x in found) != (x in wanted)]
     told = f"the judge's table picks {', '.join(found) or 'none'}, keyed is {key}"
+    told += "".join(f"; {x}: {said[x]}" for x in odd)
     return passed(told) if found == wanted else failed(told)
 
 
 def _stand(row: Mapping[str, Any], instruction: Instruction) -> bool:
     both = shared if instruction.data.get("wanted") == "shared" else opposed
     for who in ("first", "second"):
-        if row[who] != "silent" and not row.get(f"{who}_quote"):
+        if row[who] not in NEUTRAL and not quoted(row.get(f"{who}_quote")):
             return False
     return both(str(row["first"]), str(row["second"]))
 
 
 def _standing(row: Mapping[str, Any], instruction: Instruction) -> bool:
     wanted = "excluded" if instruction.kind == "cannot_be_true" else "follows"
-    return bool(row["verdict"] == wanted and row.get("quote"))
+    return bool(row["verdict"] == wanted and quoted(row.get("quote")))
+
+
+def _says(verdict: str) -> Holds:
+    """The row has this verdict, with words of the text for it."""
+    return lambda row, _: bool(row["verdict"] == verdict and quoted(row.get("quote")))
 
 
 negation_test = table_check(
     "negation_test", "a judge who denies each option in turn finds that the argument falls with the key alone",
-    lambda row, _: bool(row["verdict"] == "falls"))
+    _says("falls"))
 agreement_test = table_check(
     "agreement_test", "a judge who notes what both parties say to each option finds the key alone disputed, or shared",
     _stand, ("first_quote", "second_quote"))
 variance_test = table_check(
     "variance_test", "a judge who answers each option both ways finds that the key's answers alone pull apart",
-    lambda row, _: bool(row["verdict"] == "opposite"))
+    _says("opposite"))
 form_test = table_check(
     "form_test", "a judge who schematises passage and options finds that the key alone has the passage's form",
     lambda row, _: bool(row["verdict"] == "same"))

@@ -13,7 +13,9 @@ from typing import Any
 import orjson
 
 from preceptor.checks.base import check, failed, not_applicable, passed
-from preceptor.checks.words import SAME, content, holds_any, language_of, phrases, plain, run_length, stands_in, tokens
+from preceptor.checks.figures import NUMBER_WORDS
+from preceptor.checks.text import MONTHS
+from preceptor.checks.words import SAME, content, holds_any, language_of, phrases, plain, quoted, run_length, stands_in, tokens
 from preceptor.types import Ask, Example, Instruction, Material, Option, Verdict
 
 LETTERS = "ABCDEFGHIJ"
@@ -136,38 +138,83 @@ def wrong_with_options(instruction: Instruction) -> Iterator[str]:
     roles = [o.role for o in options]
     answerable = instruction.answerability == "answerable"
     if key is None and answerable:
-        yield "the key is none of the options"
+        yield f"the key {instruction.gold.value if instruction.gold else None!r} is none of the {len(options)} options"
     if any(roles) and answerable and not instruction.goal and (roles.count(CREDITED) != 1 or (key and key.role != CREDITED)):
-        yield "not exactly the keyed option has the role credited"
+        held = ", ".join(f"{letter} {role}" for letter, role in zip(LETTERS, roles, strict=False))
+        yield f"not exactly the keyed option has the role credited: {held}"
     if not 3 <= len(options) <= len(LETTERS):
         yield f"{len(options)} options"
-    if len(set(texts)) < len(texts) or len({frozenset(tokens(t)) for t in texts}) < len(texts):
-        yield "two options say the same"
+    bags = [frozenset(tokens(t)) for t in texts]
+    same = [(i, bags.index(bag)) for i, bag in enumerate(bags) if bags.index(bag) < i]
+    if same:
+        i, first = same[0]
+        yield f"options {LETTERS[first]} and {LETTERS[i]} say the same: {options[i].text[:60]!r}"
     if max(sizes) > LONGEST_TO_SHORTEST * min(sizes) + SLACK:
-        yield f"lengths from {min(sizes)} to {max(sizes)} characters"
+        short, long = (LETTERS[sizes.index(pick(sizes))] for pick in (min, max))
+        yield f"lengths from {min(sizes)} characters ({short}) to {max(sizes)} ({long})"
     yield from _key_stands_out(instruction, key)
 
 
 def _key_stands_out(instruction: Instruction, key: Option | None) -> Iterator[str]:
     if key is None or len(instruction.options) < 3:
         return
+    language, letter = language_of(instruction), LETTERS[instruction.options.index(key)]
     wrong = [o for o in instruction.options if o is not key]
     longest = max(len(o.text) for o in wrong)
     if len(key.text) > KEY_OVERHANG * longest + SLACK / 2:
-        yield f"the key is much the longest: {len(key.text)} characters, the next has {longest}"
-    numbered = [o for o in instruction.options if re.search(r"\d", o.text)]
-    if len(numbered) == 1:
-        yield f"only one option has a figure: {numbered[0].text[:60]!r}"
-    for name in ("hedge", "absolute"):
-        listed = phrases("wording")[name].get(language_of(instruction), ())
-        has = [o for o in instruction.options if holds_any(listed, o.text)]
+        yield f"the key {letter} is much the longest: {len(key.text)} characters, the next has {longest}"
+    found = {"figure": lambda text: quantity(text, language)} | {
+        name: lambda text, name=name: marker(name, text, language) for name in ("hedge", "absolute")
+    }
+    for name, find in found.items():
+        has = [o for o in instruction.options if find(o.text)]
+        called = "an absolute" if name == "absolute" else f"a {name}"
         if has == [key]:
-            yield f"only the key has {'an' if name == 'absolute' else 'a'} {name}"
-        if listed and len(has) == len(wrong) >= 3 and key not in has:
-            yield f"only the key has no {name}"
+            yield f"only the key {letter} has {called}, {find(key.text)!r}: {key.text[:100]!r}"
+        if len(has) == len(wrong) >= 3 and key not in has:
+            marks = ", ".join(repr(find(o.text)) for o in wrong)
+            yield f"only the key {letter} has no {name}; the others have {marks}"
 
 
-@check(decides=False, version=1, sees="options differ, are alike in length, and nothing on the surface marks the key",
+NUMERAL = re.compile(r"(?<![\w.,])[^\W\d_]{0,3}\d[\d.,:]*")
+BEFORE = re.compile(r"([^\W\d_][\w.-]*)\s+\Z")
+
+
+def quantity(text: str, language: str) -> str:
+    """The first figure or number word that tells how much, how many or when; a figure that only names a thing is none."""
+    labels = {plain(w) for w in phrases("labels")["label"].get(language, ())}
+    months = {plain(m) for names in MONTHS.values() for m in names}
+    for match in NUMERAL.finditer(text):
+        before = BEFORE.search(text[: match.start()])
+        word = before[1] if before else ""
+        first = bool(before) and not re.search(r"[\w,;:]\s*\Z", text[: before.start()] if before else "")
+        year = bool(re.fullmatch(r"1\d{3}|20\d{2}", match[0].strip(".,")))
+        name = word[:1].isupper() and not first and plain(word) not in months and not year
+        code = match[0][0].isalpha()
+        if not (code or name or (plain(word).strip(".") in labels and not year)):
+            return match[0].strip(".,:")
+    words = NUMBER_WORDS.get(language, {})
+    return next((w for w in tokens(text) if words.get(w, 0) > 1), "")
+
+
+def marker(name: str, text: str, language: str) -> str:
+    """The first cautious (`hedge`) or sweeping (`absolute`) word of what a text itself claims; empty where it has none.
+
+    The month of May, idioms, and words in a clause that only grants, conditions or explains do not count.
+    """
+    lists = phrases("labels")
+    if language == "en":
+        text = re.sub(r"(?<!\A)(?<![.!?] )\bMay\b|\AMay(?= \d)|\bMAY(?= \d)", " ", text)
+    asides = "|".join(re.escape(a) for a in sorted(lists["aside"].get(language, ()), key=len, reverse=True))
+    if asides:
+        text = re.sub(rf"(?i),\s+(?:{asides})(?=\s)[^,;.]*", " ", text)
+    folded = f" {' '.join(tokens(text))} "
+    for idiom in lists["idiom"].get(language, ()):
+        folded = folded.replace(f" {' '.join(tokens(idiom))} ", "  ")
+    return holds_any(phrases("wording")[name].get(language, ()), folded)
+
+
+@check(decides=False, version=2, sees="options differ, are alike in length, and nothing on the surface marks the key",
        blind="whether they make sense; cues that only a set of rows shows (checks/sets.py counts those)")
 async def options_wellformed(example: Example, skill: Any, ask: Ask) -> Verdict:
     if not example.instruction.options:
@@ -210,7 +257,7 @@ def texts_of(data: Mapping[str, Any], names: Iterable[str]) -> list[str]:
         value = data.get(name)
         for entry in value if isinstance(value, list | tuple) else [value]:
             if isinstance(entry, Mapping):
-                found += [str(v) for k, v in entry.items() if "quote" in k and v]
+                found += [text for k, v in entry.items() if "quote" in k and (text := quoted(v))]
             elif entry:
                 found.append(str(entry))
     return found
@@ -224,14 +271,14 @@ async def distractor_reasons(example: Example, skill: Any, ask: Ask) -> Verdict:
         return not_applicable("no options")
     for letter, option in zip(LETTERS, options, strict=False):
         if len(tokens(option.reason)) < 4:
-            return failed(f"option {letter} has no reason")
+            return failed(f"option {letter} has no reason of its own: {option.reason[:60]!r}")
         if _bare(option.reason) == _bare(option.text):
-            return failed(f"option {letter}: the reason is the option again")
+            return failed(f"option {letter}: the reason is the option again: {option.text[:80]!r}")
     reasons = [frozenset(tokens(o.reason)) for o in options]
     for i, left in enumerate(reasons):
         for j, right in enumerate(reasons[:i]):
             if len(left & right) > 0.85 * len(left | right):
-                return failed(f"options {LETTERS[j]} and {LETTERS[i]} share one reason")
+                return failed(f"options {LETTERS[j]} and {LETTERS[i]} share one reason: {options[i].reason[:80]!r}")
     return passed(f"{len(options)} reasons")
 
 
@@ -260,7 +307,7 @@ async def quotes_stand(example: Example, skill: Any, ask: Ask) -> Verdict:
             return failed(f"not in the passage: {quote[:120]!r}")
     asked = instruction.data.get("statement")
     if asked and not stands_in(str(asked), instruction.text):
-        return failed("the question does not hold the statement that it asks about")
+        return failed(f"the question does not hold the statement that it asks about: {str(asked)[:120]!r}")
     return passed(f"{len(quotes)} quotations")
 
 
@@ -278,7 +325,7 @@ async def marks_agree(example: Example, skill: Any, ask: Ask) -> Verdict:
             if stands_in(statement, marked) or stands_in(marked, statement):
                 if part in parts:
                     return passed(f"marked as {mark}, keyed as {part}")
-                return failed(f"the plan marks it as {mark}, the item keys it as {part}")
+                return failed(f"the plan marks {statement[:60]!r} as {mark}, the item keys it as {part}")
     return not_applicable("the plan does not mark this statement")
 
 
@@ -305,7 +352,7 @@ async def agreement_table(example: Example, skill: Any, ask: Ask) -> Verdict:
         return failed(f"the record fits {', '.join(fitting) or 'no statement'} instead of the credited one alone")
     for entry in stands:
         for who in ("first", "second"):
-            if entry[who] != "silent" and not entry.get(f"{who}_quote"):
+            if entry[who] != "silent" and not quoted(entry.get(f"{who}_quote")):
                 return failed(f"{entry['role']}: {data.get(who, who)} {entry[who]} it without words of theirs")
     return passed(f"only the credited statement is {data.get('wanted', 'opposed')}")
 
@@ -353,7 +400,8 @@ async def form_match(example: Example, skill: Any, ask: Ask) -> Verdict:
     alike = [f["role"] for f in data["forms"] if skeleton(str(f["form"])) == wanted]
     roles = sorted(f["role"] for f in data["forms"])
     if not example.instruction.goal and roles != sorted(o.role for o in example.instruction.options):
-        return failed("schemas and options are not of the same roles")
+        odd = sorted(set(roles) ^ {o.role for o in example.instruction.options})
+        return failed(f"schemas and options are not of the same roles: {', '.join(odd) or 'one of them twice'}")
     if alike != [CREDITED]:
         return failed(f"{', '.join(alike) or 'no option'} has the form {data['form']!r}")
     return passed(f"only the credited argument has the form {data['form']!r}")
@@ -372,5 +420,6 @@ async def sentence_copied(example: Example, skill: Any, ask: Ask) -> Verdict:
         return failed(f"copied {said[:80]!r}" if known else f"not a sentence of the passage: {said[:80]!r}",
                       hint="" if known else "Copy the sentence from the passage to the letter.")
     if not any(r in plain(example.answer) for r in right):
-        return failed("the answer does not hold the sentence of its final", hint="Quote the sentence in the answer.")
+        return failed(f"the answer does not hold the sentence of its final: {said[:80]!r}",
+                      hint="Quote the sentence in the answer.")
     return passed("copied to the letter")

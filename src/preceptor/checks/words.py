@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from preceptor.types import Instruction
 
@@ -69,6 +70,18 @@ def stands_in(quote: str, text: str) -> bool:
     """Whether `quote` is in `text` to the letter, but for blanks, case, quotation marks and closing points."""
     bare = plain(quote).strip(" \"'.,;:!?।")
     return bool(bare) and bare in plain(text)
+
+
+NOTHING = frozenset(
+    ["none", "nothing", "n/a", "na", "nil", "no words", "no quote", "keine", "nichts", "entfällt", "कुछ नहीं", "नहीं"]
+)
+"""What judges write where there is nothing to quote, beside an empty field and a dash."""
+
+
+def quoted(quote: Any) -> str:
+    """The quotation; empty where the judge left it out or wrote that there is none."""
+    text = str(quote or "").strip()
+    return "" if not any(c.isalnum() for c in text) or plain(text).strip(" .()[]") in NOTHING else text
 
 
 def holds_any(listed: Iterable[str], text: str) -> str:
