@@ -8,9 +8,10 @@ import pytest
 from flows.makings import TEXT, document, door, material, skill, template
 from preceptor.errors import ReplyError
 from preceptor.factory import plan_of
-from preceptor.flows.flow2_instruct import instruct, suiting
+from preceptor.flows.flow2_instruct import instruct, slots, suiting
 from preceptor.flows.row import options_text
 from preceptor.flows.shapes import LETTERS, instruction_of
+from preceptor.models.scripted import prompt_of
 from preceptor.recipe import recipe_of
 from preceptor.skill import Kind, load_skill
 from preceptor.types import Dropped, Gold, Instruction
@@ -210,3 +211,94 @@ async def test_a_document_in_german_is_asked_of_kinds_that_speak_german(tmp_path
     asked = {"question": "Wie viele?", "answer": "siebzehn"}
     made = await instruct(material(language="de"), small, door({"*/count": asked}, document=document(language="de")))
     assert all(isinstance(m, Instruction) for m in made)
+
+
+# ── what is drawn before anything is written ─────────────────────────────────────────────────────────────────────
+
+VERDICTS = {
+    "2_instruct/taxonomy.toml": """
+        [[kind]]
+        name = "verdict"
+        shape = "label"
+        checks = ["gold_label"]
+    """,
+    "2_instruct/count.md": "",
+    "2_instruct/verdict.md": """
+        +++
+        [draws]
+        answer = ["supported", "refuted", "neither"]
+        [reply]
+        labels = { type = "list", min = 3, max = 3 }
+        question = { max = 300 }
+        +++
+        {{ block("material", material.text) }}
+        It has to come out as {{ drawn.answer }}.
+    """,
+}
+IN_GERMAN = {"labels": ["belegt", "widerlegt", "offen"], "question": "Was gilt für diese Behauptung?"}
+
+
+async def test_an_outcome_is_drawn_by_rule_and_is_the_answer_in_the_readers_language(tmp_path: Path) -> None:
+    small = skill(tmp_path, VERDICTS)
+    found = []
+    for number in range(60):
+        ask = door({"*/verdict": IN_GERMAN}, seed=str(number))
+        (made,) = await instruct(material(language="de"), small, ask)
+        assert isinstance(made, Instruction)
+        assert made.gold is not None
+        told = made.data["drawn"]["answer"]
+        assert f"It has to come out as {told}." in prompt_of(ask.requests[0])
+        assert made.gold.value == dict(zip(("supported", "refuted", "neither"), IN_GERMAN["labels"], strict=True))[told]
+        found.append(told)
+    assert all(10 <= found.count(verdict) <= 30 for verdict in ("supported", "refuted", "neither")), found
+
+
+async def test_labels_that_do_not_pair_with_what_was_drawn_are_no_item(tmp_path: Path) -> None:
+    same = {**IN_GERMAN, "labels": ["belegt", "belegt", "offen"]}
+    (lost,) = await instruct(material(), skill(tmp_path, VERDICTS), door({"*/verdict": same}))
+    assert isinstance(lost, Dropped)
+    assert "supported, refuted, neither" in lost.reason
+
+
+def test_a_kind_is_kept_from_a_plan_that_leaves_it_nothing_to_ask(tmp_path: Path) -> None:
+    taxonomy = {"2_instruct/taxonomy.toml": '[[kind]]\nname = "count"\nunless = { flaw = ["none"] }\n'}
+    small, ask = skill(tmp_path, taxonomy), door()
+    assert suiting(material("argument", data={"flaw": "none"}), small, ask) == []
+    assert len(suiting(material("argument", data={"flaw": "circle"}), small, ask)) == 1
+    assert len(suiting(material("identity"), small, ask)) == 1
+
+
+VOICES = {
+    "4_respond/styles.toml": """
+        [[hint]]
+        text = "a reader"
+        [[hint]]
+        text = "a member of the meeting"
+        suits = ["meeting"]
+        [[hint]]
+        text = "a programmer"
+        suits = ["identity/code"]
+    """
+}
+
+
+@pytest.mark.parametrize(
+    ("genre", "form", "voices"),
+    [
+        ("identity", "prose", {"a reader"}),
+        ("meeting", "prose", {"a reader", "a member of the meeting"}),
+        ("identity", "code", {"a reader", "a programmer"}),
+    ],
+)
+def test_a_question_is_asked_in_a_voice_that_could_have_the_text_before_it(
+    genre: str, form: str, voices: set[str], tmp_path: Path
+) -> None:
+    small = skill(tmp_path, VOICES)
+    made = [slots(small.kinds[0], material(genre, kind=form), small, door(seed=str(n)))["hints"] for n in range(40)]
+    assert set(made) == voices
+
+
+def test_the_voices_of_reading_comprehension_are_many_and_true_of_any_text_or_bound_to_some() -> None:
+    hints = load_skill("reading_comprehension").styles["hint"]
+    assert len([h for h in hints if not h.get("suits")]) >= 30
+    assert len({h["text"] for h in hints}) == len(hints)

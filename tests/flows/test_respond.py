@@ -1,5 +1,6 @@
 """Respond and verify: what is drafted, revised, kept and accepted; and what whoever answers never gets to see."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ import pytest
 from flows.makings import CRITIC, TEXT, door, instruction, material, skill
 from preceptor.export.preference import pairs_of
 from preceptor.flows.respond import respond
+from preceptor.flows.row import format_of, styled
 from preceptor.flows.verify import accepts, holds, verify
 from preceptor.models.scripted import prompt_of
-from preceptor.skill import Skill
+from preceptor.skill import Skill, load_skill
 from preceptor.testing import FakeAsk
 from preceptor.types import Dropped, Example, Gold, Instruction, Option, Verdict
 
@@ -134,6 +136,22 @@ async def test_a_critic_cannot_praise_away_a_failed_check(tmp_path: Path) -> Non
     small = skill(tmp_path, CRITIC, settings("rounds = 1"))
     ask = door({"*/answer": WRONG, "*/critic": {"critique": "Fine.", "good": True}, "*/reviser": RIGHT})
     assert (await row(TASK, small, ask)).status == "accepted"
+
+
+async def test_the_critic_sees_the_bare_result_and_what_checks_found_but_nothing_of_the_key(tmp_path: Path) -> None:
+    sees = {"4_respond/critic.md": "+++\n[reply]\ncritique = {}\n+++\n{{ draft }}|{{ final }}|{{ problems | join(';') }}\n"}
+    hygiene = '[verify]\nchecks = ["final_in_answer", "placeholder"]\n'
+    small = skill(tmp_path, CRITIC, sees, {"skill.toml": f'title = "Small"\n[respond]\nrounds = 1\n{hygiene}'})
+    wrong = {"answer": "There are twelve of [insert name here].", "final": "ten"}
+    ask = door({"*/answer": wrong, "*/critic": {"critique": "Mend it."}, "*/reviser": RIGHT})
+    await row(TASK, small, ask)
+    draft, final, problems = prompt_of(ask.requests[1]).rsplit("|", 2)
+    assert "twelve" in draft
+    assert final == "ten"
+    assert "final_in_answer: Answer and final answer differ" in problems
+    assert "(found: 'ten' is not where" in problems
+    assert "gold_text" in problems
+    assert "seventeen" not in problems
 
 
 async def test_rounds_are_bounded(tmp_path: Path) -> None:
@@ -357,3 +375,52 @@ async def test_template_marks_in_a_document_are_left_as_they_are(tmp_path: Path)
     task = instruction(material=material(text=odd), gold=TASK.gold)
     made = await row(task, skill(tmp_path), door({"*/answer": RIGHT}))
     assert odd in made.messages[0]["content"]
+
+
+FORMS = {
+    "4_respond/styles.toml": """
+        [[format]]
+        name = "bare"
+        final = "the number"
+        lengths = []
+        [[format]]
+        name = "told"
+        final = "the number"
+        lengths = ["short"]
+        [[format]]
+        name = "any"
+        final = "the number"
+        [[length]]
+        name = "short"
+        wording = "one sentence"
+        [[length]]
+        name = "full"
+        wording = "200 words"
+        [[untold]]
+        text = "not in the text"
+        text_de = "steht nicht da"
+        [[mistaken]]
+        text = "false premise:"
+    """
+}
+
+
+def test_a_form_is_drawn_with_a_length_that_suits_it_or_with_none(tmp_path: Path) -> None:
+    small = skill(tmp_path, FORMS)
+    drawn = {(s.format, s.length) for s in (styled(TASK, small, str(n)).style for n in range(80))}
+    assert drawn == {("bare", ""), ("told", "short"), ("any", "short"), ("any", "full")}
+
+
+@pytest.mark.parametrize(
+    ("language", "untold"), [("en", "not in the text"), ("de", "steht nicht da"), ("fr", "not in the text")]
+)
+def test_agreed_words_are_told_in_the_language_of_the_row_alone(language: str, untold: str, tmp_path: Path) -> None:
+    small = skill(tmp_path, FORMS)
+    told = format_of(styled(instruction(material=material(language=language)), small, "1"), small)
+    assert (told["untold"], told["mistaken"]) == (untold, "false premise:")
+
+
+def test_no_prompt_of_an_answer_prints_the_formulas_of_another_language() -> None:
+    for name in ("answer", "critic", "reviser", "essay"):
+        template = load_skill("reading_comprehension").agent(f"4_respond/{name}").template
+        assert not re.search(r"[\u0900-\u097f]|German|Hindi|angegeben", template)

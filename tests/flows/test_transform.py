@@ -7,6 +7,7 @@ import pytest
 from flows.makings import TEXT, document, door, skill
 from preceptor.errors import EndpointError
 from preceptor.flows.flow1_transform import transform
+from preceptor.models.scripted import prompt_of
 from preceptor.types import Dropped, Material
 
 TELLS = {
@@ -87,3 +88,26 @@ async def test_one_branch_that_ends_the_run_lets_its_siblings_finish(tmp_path: P
     with pytest.raises(EndpointError):
         await transform(document(), small, door({"*/other": EndpointError("no key"), "*/tells": says}))
     assert done == ["tells"]
+
+
+DRAWS = {
+    "1_transform/tells.md": """
+        +++
+        [draws]
+        step = ["a gap", "a mistake"]
+        [reply]
+        text = { max = 900 }
+        +++
+        {{ block("document", document.text) }}
+        Let there be {{ drawn.step }}.
+    """
+}
+
+
+async def test_what_a_plan_turns_on_is_drawn_and_not_left_to_whoever_writes(tmp_path: Path) -> None:
+    small, told = skill(tmp_path, DRAWS, ONLY_AGENTS), []
+    for number in range(40):
+        ask = door({"*/tells": {"text": "Told."}}, seed=str(number))
+        await transform(document(), small, ask)
+        told.append("a mistake" in prompt_of(ask.requests[0]))
+    assert 10 <= sum(told) <= 30
