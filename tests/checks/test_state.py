@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "skills"))
 from tool_use_fakes import CODE_DOCUMENT, PLANS, YardAsk, c, f, sandbox_or_skip
 
 from preceptor.checks import find
-from preceptor.checks.state import contains, number_key, other_unit, same_call, unfounded
+from preceptor.checks.state import _given, contains, number_key, other_unit, same_call, unfounded
 from preceptor.skill import load_skill
 from preceptor.skills.tool_use.skill import instruct, respond, transform
 from preceptor.types import Example, Gold, Instruction, Material, Message
@@ -143,6 +143,10 @@ BROKEN: list[tuple[str, str, Change, str]] = [
     ("other entity", "confirm_before_irreversible", argument("scrap_drum", "drum_id", "W-2044"), "end_state"),
     ("other entity", "confirm_before_irreversible", argument("scrap_drum", "drum_id", "W-2044"), "policy_held"),
     ("other entity", "looked_up", argument("get_drum", "drum_id", "W-2044"), "gold_calls"),
+    ("made up", "one_api_all_parameters", argument("move_drum", "bay", "Z9"), "arguments_given"),
+    ("made up", "one_api_missing_parameter", argument("move_drum", "bay", "A9"), "arguments_given"),
+    ("made up", "confirm_before_irreversible", argument("scrap_drum", "drum_id", "W-2044"), "arguments_given"),
+    ("called first", "several_apis_missing_parameters", called_first, "arguments_given"),
     ("call left out", "one_api_all_parameters", left_out("move_drum"), "end_state"),
     ("call left out", "several_apis_all_parameters", left_out("move_drum"), "end_state"),
     ("call left out", "error_then_recovery", left_out("move_drum"), "end_state"),
@@ -243,6 +247,42 @@ async def test_rules_of_the_house_are_kept_or_not(rule: Mapping[str, Any], outco
 )
 def test_a_value_is_found_in_the_spellings_people_use(text: str, value: Any, there: bool) -> None:
     assert contains(text, value) is there
+
+
+@pytest.mark.parametrize(
+    ("text", "there"),
+    [
+        ("by this Saturday", True),
+        ("on saturday, please", True),
+        ("in three days", True),
+        ("in 3 days", True),
+        ("next Saturday", False),
+        ("on Sunday", False),
+        ("tomorrow", False),
+    ],
+)
+def test_a_day_said_from_today_is_read_where_only_one_can_be_meant(text: str, there: bool) -> None:
+    assert contains(text, "2026-03-14", "2026-03-11") is there
+    assert not contains(text, "2026-03-14")
+
+
+@pytest.mark.parametrize(
+    ("value", "heard", "given"),
+    [
+        ("T0417", "it is 0417, the sander", True),
+        ("B2", "two of them, 2 in all", False),
+        (3, "for three days", True),
+        (3, "for some days", False),
+        (48, "for four days", False),
+        ("2026-03-14 10:00", "on 14 March at 10:00", True),
+        ("the handle is cracked", "there is a crack in its handle", True),
+        ("motor burnt out", "there is a crack in its handle", False),
+        (["gloves", "strap"], "with gloves and the strap", True),
+        (["gloves", "helmet"], "with gloves", False),
+    ],
+)
+def test_an_argument_is_given_in_the_words_that_people_use_or_not_at_all(value: Any, heard: str, given: bool) -> None:
+    assert _given(value, {}, heard, "", loose=False) is given
 
 
 @pytest.mark.parametrize(

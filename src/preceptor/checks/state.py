@@ -116,6 +116,7 @@ UNITS = ("kg", "g", "mg", "t", "km", "m", "cm", "mm", "l", "ml", "h", "min", "s"
 FIGURE_WITH_UNIT = re.compile(rf"(-?\d+(?:[.,]\d+)?)\s?({'|'.join(UNITS)}|%|€|\$|£|°C)(?!\w)", re.I)
 SPOKEN = {-1: "yesterday", 0: "today|tonight|this (?:morning|afternoon|evening)", 1: "tomorrow", 2: "the day after tomorrow"}
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+MOST_IN_WORDS = 12
 COUNTS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 SIGNS = {"%": "percent", "€": "eur", "$": "usd", "£": "gbp", "°c": "c"}
 
@@ -403,6 +404,66 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, int | float) or isinstance(right, int | float):
         return number_key(left) == number_key(right)
     return plain(left) == plain(right)
+
+
+@check(
+    decides=True,
+    sees="an argument that nobody had given when the call was made: no message of the user, no result, no list of choices",
+    blind="a value that was given for something else; words of a search; truth and falsehood; choices of an enumeration",
+)
+async def arguments_given(example: Example, skill: Any, ask: Ask) -> Verdict:
+    made = calls_of(example.messages)
+    if not made:
+        return not_applicable("no calls")
+    instruction = example.instruction
+    known, effects = declared(instruction), instruction.material.data.get("effects", {})
+    today = str(start_of(instruction).get("today", ""))
+    loose = instruction.material.document.language != "en"
+    for call in made:
+        heard = "\n".join(str(m.get("content") or "") for m in example.messages[: call.at] if m.get("role") != "assistant")
+        properties = known.get(call.name, {}).get("properties", {})
+        for name, value in (call.arguments or {}).items():
+            searched = effects.get(call.name) == "reads" and not re.search(r"\d", str(value))
+            if not searched and not _given(value, properties.get(name, {}), f"{heard}\n{today}", today, loose):
+                return failed(
+                    f"{call.name}: {name} = {value!r} was given by nobody before the call",
+                    hint=f"The value of {name} was made up. Ask for it, look it up, or leave it out.",
+                )
+    return passed(f"the arguments of {len(made)} calls were given or found")
+
+
+def _given(value: Any, schema: Mapping[str, Any], heard: str, today: str, loose: bool) -> bool:
+    """Whether a value stands in what was heard, or is a choice that the function itself lists. Words may be inflected and
+    put otherwise: half of those that carry weight are enough. `loose`: small numbers may be in words of any language."""
+    if isinstance(value, list | tuple):
+        return all(_given(v, schema.get("items", {}), heard, today, loose) for v in value)
+    if isinstance(value, Mapping):
+        parts = schema.get("properties", {})
+        return all(_given(v, parts.get(n, {}), heard, today, loose) for n, v in value.items())
+    listed = value in schema.get("enum", ()) or value == schema.get("default", ...)
+    if isinstance(value, bool) or value is None or listed or contains(heard, value, today):
+        return True
+    if isinstance(value, int | float):
+        return 0 < value <= MOST_IN_WORDS and (loose or _in_words(int(value), heard))
+    return _words_given(str(value), heard, today)
+
+
+def _in_words(number: int, heard: str) -> bool:
+    names = {1: "a|an|once|single", 2: "twice|couple|pair|both", 11: "eleven", 12: "twelve|dozen"}
+    also = COUNTS[number] if number < len(COUNTS) else ""
+    ways = "|".join(filter(None, (also, names.get(number, ""))))
+    return re.search(rf"(?<!\w)(?:{ways})(?!\w)", plain(heard)) is not None
+
+
+def _words_given(value: str, heard: str, today: str) -> bool:
+    groups = {g.lstrip("0") or "0" for g in re.findall(r"\d+", heard)}
+    if IDENTIFIER.fullmatch(value):  # `T0417` of somebody who says 0417; never `B2` of one who says 2
+        return any(len(g) > 2 and (g.lstrip("0") or "0") in groups for g in re.findall(r"\d+", value))
+    rest = ISO_DAY.sub(lambda m: "" if contains(heard, m[0], today) else m[0], value)
+    if not {g.lstrip("0") or "0" for g in re.findall(r"\d+", rest)} <= groups:
+        return False
+    stems = [word[:4] for word in re.findall(r"[^\W\d_]{4,}", plain(rest))]
+    return 2 * sum(stem in plain(heard) for stem in stems) >= len(stems)
 
 
 @check(

@@ -89,9 +89,10 @@ async def bench_of(skill: Skill, documents: Sequence[Document], folder: Path = P
 
 async def rows_of_kind(
     kind: Kind, skill: Skill, documents: Sequence[Document], tools: Sequence[Tool], *, want: int = 6, passes: int = 3,
-    mutators: Sequence[str] = MUTATORS, teacher: SimulatedTeacher | None = None,
+    mutators: Sequence[str] = MUTATORS, teacher: SimulatedTeacher | None = None, planted: bool = True,
 ) -> Bench:
-    """Up to `want` right rows of the kind, and of each the wrong ones that the mutators make of it."""
+    """Up to `want` right rows of the kind, and of each the wrong ones that the mutators make of it; with `planted`, also
+    those with the one fault that a check is there for."""
     bench, enough = Bench(kind.name), want
     model = teacher or SimulatedTeacher([skill])
     for number in range(passes):
@@ -107,7 +108,7 @@ async def rows_of_kind(
     for example in bench.right[:enough]:
         if accepts(example.verdicts):
             bench.wrong += [w for name in mutators if (w := await spoilt(example, name, kind, skill, tools))]
-            said = [v.check for v in example.verdicts if v.decides and v.by == "code" and v.outcome != "na"]
+            said = [v.check for v in example.verdicts if planted and v.decides and v.by == "code" and v.outcome != "na"]
             bench.wrong += [w for name in said if (w := await broken_for(example, name, skill, tools))]
     return bench
 
@@ -166,7 +167,7 @@ async def decided(example: Example, names: Sequence[str], skill: Skill, tools: S
 
 def benches(
     skill: Skill, kinds: Sequence[Kind], documents: Sequence[Document], *, want: int = 6, passes: int = 3,
-    tell: Callable[[Bench], None] = lambda _: None,
+    tell: Callable[[Bench], None] = lambda _: None, planted: bool = True,
 ) -> list[Bench]:
     """One bench for each kind."""
 
@@ -174,7 +175,7 @@ def benches(
         found = []
         async with bench_of(skill, documents) as tools:
             for kind in kinds:
-                bench = await rows_of_kind(kind, skill, documents, tools, want=want, passes=passes)
+                bench = await rows_of_kind(kind, skill, documents, tools, want=want, passes=passes, planted=planted)
                 tell(bench)
                 found.append(bench)
         return found

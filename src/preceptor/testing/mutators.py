@@ -316,13 +316,15 @@ def trajectory(name: str, instruction: Instruction, fields: Fields, at: Sequence
     messages = [dict(m) for m in fields.get("messages", ())]
     effects = instruction.material.data.get("effects", {})
     calling = [i for i, m in enumerate(messages) if m.get("tool_calls")]
+    refused = {m.get("tool_call_id") for m in messages if str(m.get("content")).startswith('{"error"')}
+    calling = [i for i in calling if messages[i]["tool_calls"][0]["id"] not in refused]
     writing = [i for i in calling if effects.get(messages[i]["tool_calls"][0]["function"]["name"]) == "writes"]
     made: dict[str, Any] = {**fields}
     if name == "polarity":
         other = {"done": "failed", "failed": "done"}.get(str(fields.get("outcome")))
         return {**made, "outcome": other} if other else None
     if name in ("number", "entity", "argument", "unit"):
-        for i in shuffled(writing or calling, *at):
+        for i in reversed(writing or calling):  # what an earlier call did, a later one may have set right
             if wrong := _other_call(messages[i], name, instruction, at):
                 messages[i] = wrong
                 return {**made, "messages": tuple(messages)}
@@ -401,7 +403,8 @@ NOTICES: Mapping[str, frozenset[str]] = {
     "end_state": frozenset(("number", "entity", "argument", "scope", "span", "unit", "order")),
     "gold_calls": frozenset(("number", "entity", "argument", "scope", "span", "unit")),
     "outcome_right": frozenset(("polarity",)), "answer_reports": frozenset(("number", "entity", "argument", "unit")),
-    **dict.fromkeys(("results_true", "policy_held", "budget_held", "no_obedience", "asked_first", "no_call"), frozenset()),
+    **dict.fromkeys(("results_true", "policy_held", "budget_held", "no_obedience", "asked_first", "no_call", "arguments_given"),
+                    frozenset()),
     "content_words_kept": frozenset(("number",)), "vocabulary_rule": frozenset(), "person_changed": frozenset(),
     "acrostic_spells": frozenset(("order",)),
 }

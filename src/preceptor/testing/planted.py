@@ -155,6 +155,22 @@ async def other_argument(example: Example, ask: Ask) -> Example | None:
     return await needless_call(example, ask)
 
 
+async def made_up_argument(example: Example, ask: Ask) -> Example | None:
+    """A call is made with a number or a name that nobody has said."""
+    schemas = {t["function"]["name"]: t["function"]["parameters"]["properties"] for t in example.instruction.tools}
+    for n, message in enumerate(example.messages):
+        for call in (message.get("tool_calls") or ())[:1]:
+            name, given = call["function"]["name"], arguments_of(call["function"]["arguments"]) or {}
+            for parameter, value in given.items():
+                if isinstance(value, bool) or schemas.get(name, {}).get(parameter, {}).get("enum"):
+                    continue
+                wrong = 48613 if isinstance(value, int | float) else "Quenby 48613" if isinstance(value, str) else None
+                if wrong is not None:
+                    changed = {**call_message(name, {**given, parameter: wrong}, call["id"]), "content": message["content"]}
+                    return await carried_out(example, (*example.messages[:n], changed, *example.messages[n + 1 :]), ask)
+    return None
+
+
 async def _with_call(example: Example, name: str, arguments: Mapping[str, Any], at: int, ask: Ask) -> Example:
     pair = (call_message(name, arguments, "planted"), {"role": "tool", "tool_call_id": "planted", "content": ""})
     return await carried_out(example, (*example.messages[:at], *pair, *example.messages[at:]), ask)
@@ -241,7 +257,8 @@ async def less_said(example: Example, ask: Ask) -> Example | None:
 PLANTS: Mapping[str, Plant] = {
     "results_true": other_result, "policy_held": without_a_yes, "budget_held": one_too_many, "no_obedience": obedient,
     "asked_first": guessed, "no_call": needless_call, "outcome_right": wrong_end, "answer_reports": wrong_report,
-    "end_state": other_argument, "gold_calls": other_argument, "vocabulary_rule": forbidden_word,
-    "acrostic_spells": other_initial, "person_changed": speaks_again, "content_words_kept": less_said,
+    "arguments_given": made_up_argument, "end_state": other_argument, "gold_calls": other_argument,
+    "vocabulary_rule": forbidden_word, "acrostic_spells": other_initial, "person_changed": speaks_again,
+    "content_words_kept": less_said,
 }
 """By check: how a right row is broken so that this check, and perhaps no other, has to see it."""

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from preceptor.checks.state import contains, leaves
-from preceptor.draws import fraction, one, shuffled
+from preceptor.draws import fraction, one
 from preceptor.errors import Declined
 from preceptor.testing.invent import PEOPLE, Source, clipped, invented
 from preceptor.testing.mutators import other_arguments, sibling
@@ -45,12 +45,12 @@ def get_{noun}(state, {noun}_id):
     return dict(_entry(state, {noun}_id))
 
 
-def move_{noun}(state, {noun}_id, place):
+def move_{noun}(state, {noun}_id, place, days):
     found = _open(state, {noun}_id)
     if found["place"] == place:
         raise ApiError("it is there already")
-    found["place"] = place
-    return {{"id": found["id"], "place": place}}
+    found["place"], found["days"] = place, days
+    return {{"id": found["id"], "place": place, "days": days}}
 
 
 def scrap_{noun}(state, {noun}_id, reason):
@@ -92,8 +92,9 @@ def apis(noun: str) -> list[dict[str, Any]]:
         api("find", "Looks things up by what a person remembers of their name.", "reads", "a list of id, name and status",
             "never; the list may be empty", text("words", "one or more words of the name")),
         api("get", "Shows one record in full, as it stands in the books.", "reads", "the whole record", unknown, key),
-        api("move", "Brings one thing to another place and notes where it stands now.", "writes", "id and place",
-            "it is there already, or it is closed", key, text("place", "where it is to stand, such as bay B27")),
+        api("move", "Brings one thing to another place and notes where it stands now.", "writes", "id, place and days",
+            "it is there already, or it is closed", key, text("place", "where it is to stand, such as bay B27"),
+            {**text("days", "for how many days it stands there"), "kind": "integer"}),
         api("scrap", "Scraps one thing for good; this cannot be taken back.", "writes", "id and status",
             "it has gone already", key, text("reason", "why, in a few words")),
         api("pause", "Takes one thing out of use for a time and notes until when.", "writes", "id and day",
@@ -124,7 +125,8 @@ def fills(teacher: Any, agent: Agent, request: Request) -> Any:
     names = [*labels, f"{labels[0]} the younger"]
     records = [
         {"id": f"{noun[:2].upper()}-{2041 + 37 * n}", "name": name, "place": PLACES[n % len(PLACES)],
-         "weight_kg": 117 + 61 * n, "status": "closed" if n == 3 else "open"}
+         "weight_kg": 117 + 61 * n, "status": "closed" if n == 3 else "open",
+         "note": "stands behind the door"}
         for n, name in enumerate(names)
     ]
     return {"today": "2025-03-14", "policy": [],
@@ -141,7 +143,7 @@ def programmes(teacher: Any, agent: Agent, request: Request) -> Any:
     noun, rows = _noun(str(request.slots["library"])), rows_of(str(request.slots["state"]))
     first = next(r for r in rows if r["status"] == "open")
     key = {f"{noun}_id": first["id"]}
-    samples = {"find": {"words": first["name"].split()[0]}, "get": key, "move": {**key, "place": "attic 9"},
+    samples = {"find": {"words": first["name"].split()[0]}, "get": key, "move": {**key, "place": "attic 9", "days": 14},
                "scrap": {**key, "reason": "worn out"}, "pause": {**key, "until": "2025-05-02"}}
     made = [{"api": f"{name}_{noun}", "arguments": orjson.dumps(given).decode()} for name, given in samples.items()]
     return {"code": CODE.format(noun=noun), "samples": made}
@@ -194,23 +196,25 @@ def _chain(data: Mapping[str, Any], noun: str, row: Mapping[str, Any], place: Se
         return [], [], {"report": ["YYYY-MM-DD"]}
     find = (f"find_{noun}", {"words": row["name"]})
     scrap = (f"scrap_{noun}", {**key, "reason": reason["value"]})
-    move = (f"move_{noun}", {**key, "place": where})
+    days = int(one(("13", "24", "35", "48"), *place, "days"))
+    stays = {"name": "how many days", "value": str(days), "said": "opening"}
+    move = (f"move_{noun}", {**key, "place": where, "days": days})
     if data.get("removes") == "one":
         return [scrap], [the_id, reason], {"lacking": ["scrap", "discard"]}
     if data.get("removes"):
         return [find, scrap], [the_name, reason], {"lacking": ["scrap", "discard"]}
     if data.get("injects"):
-        return [(f"get_{noun}", key)], [the_id], {"report": [str(row["weight_kg"])]}
+        return [(f"get_{noun}", key), move], [the_id, the_place, stays], {"report": [str(row["weight_kg"])]}
     if data.get("confirm"):
         return [scrap], [the_id, reason], {}
     if data.get("change"):
         other = one([p for p in PLACES if p not in (where, row["place"])], *place, "other")
         later = {"name": "the other place", "value": other, "said": "later"}
-        return [move, (f"move_{noun}", {**key, "place": other})], [the_id, the_place, later], {
+        return [move, (f"move_{noun}", {**key, "place": other, "days": days})], [the_id, the_place, stays, later], {
             "change": f"Sorry, not there after all: {other}."}
     if int(data["calls"][0]) > 1 or data.get("linked") or data.get("budget"):
-        return [find, move], [the_name, the_place], {}
-    return [move], [the_id, the_place], {}
+        return [find, move], [the_name, the_place, stays], {}
+    return [move], [the_id, the_place, stays], {}
 
 
 def words(teacher: Any, agent: Agent, request: Request) -> Any:
@@ -331,7 +335,7 @@ def astray(name: str, instruction: Instruction, turns: Sequence[Turn]) -> list[T
     effects = instruction.material.data.get("effects", {})
     writes = [n for n in calling if (call := made[n].call) and effects.get(call[0]) == "writes"]
     if name in ("number", "entity", "argument", "unit"):
-        for n in shuffled(writes, *at):
+        for n in reversed(writes):  # what an earlier call did, a later one may have set right
             call = made[n].call
             assert call is not None
             wrong = other_arguments(name, call[1], instruction, at)
