@@ -250,6 +250,60 @@ async def test_a_key_that_is_one_of_several_is_not_the_key() -> None:
     assert (await c.blind_panel(row(PARENT), Skill(), Answers("A", "D", unclear="several"))).outcome == "fail"
 
 
+def bare(gold: Gold, text: str = "Which line rose most?", language: str = "en", **data: Any) -> Instruction:
+    passage = Material(Document("d", BEFORE, "d.txt", language=language), "identity", BEFORE, language=language)
+    return Instruction(passage, "k", text, "short", gold=gold, data=data)
+
+
+FUEL, DAYS, TRADE = Gold("text", "Fuel", (), ("fuel costs",)), Gold("number", 7), Gold("text", "rope, salt and tar")
+READ_RIGHT: list[tuple[Instruction, str, str]] = [
+    (bare(FUEL), "Fuel (about 8.1 per cent)", "gold_text"),
+    (bare(FUEL), "The fuel", "gold_text"),
+    (bare(FUEL), "Fuel; dock repair comes first.", "gold_text"),
+    (bare(FUEL), "Fuel, at 8.1 per cent", "gold_text"),
+    (bare(FUEL), "Fuel costs – 112,000 more", "gold_text"),
+    (bare(Gold("text", "in the stove")), "In the stove (at the lighthouse); only its seal was given back", "gold_text"),
+    (bare(Gold("text", "a line and a quarter")), "a line and a quarter (1¼ lines)", "gold_text"),
+    (bare(Gold("text", "1,250 sacks")), "1250", "gold_text"),
+    (bare(Gold("text", "7 km")), "7 kilometres", "gold_text"),
+    (bare(TRADE), "tar, salt and rope", "gold_text"),
+    (bare(DAYS, unit="days"), "7 (14 minus 7)", "gold_number"),
+    (bare(DAYS), "about 7 days", "gold_number"),
+    (bare(Gold("set", ["Vik", "Nes", "Hov"])), "Nes, Hov and Vik", "gold_set"),
+    (bare(Gold("text", "das Bootshaus"), language="de"), "Bootshaus (am Hafen)", "gold_text"),
+]
+READ_WRONG: list[tuple[Instruction, str, str]] = [
+    (bare(FUEL), "Crew (about 5.3 per cent)", "gold_text"),
+    (bare(FUEL), "Crew; fuel comes second.", "gold_text"),
+    (bare(FUEL), "Fuel (or crew)", "gold_text"),
+    (bare(FUEL), "Fuel; no, crew", "gold_text"),
+    (bare(FUEL), "Fuel and crew", "gold_text"),
+    (bare(FUEL), "not fuel", "gold_text"),
+    (bare(Gold("text", "1,250 sacks")), "1,520", "gold_text"),
+    (bare(Gold("text", "7 km")), "7 m", "gold_text"),
+    (bare(Gold("text", "twelve families")), "12 boats", "gold_text"),
+    (bare(TRADE), "tar, salt and flour", "gold_text"),
+    (bare(TRADE, "In what order were they unloaded?"), "tar, salt and rope", "gold_text"),
+    (bare(DAYS, unit="days"), "7 weeks", "gold_number"),
+    (bare(DAYS), "8 (15 minus 7)", "gold_number"),
+    (bare(Gold("set", ["Vik", "Nes", "Hov"])), "Nes, Hov and Dal", "gold_set"),
+    (bare(Gold("text", "das Bootshaus"), language="de"), "Kapelle (am Bootshaus)", "gold_text"),
+]
+
+
+@pytest.mark.parametrize(("made", "said", "check"), READ_RIGHT)
+async def test_a_reader_is_right_in_more_words_or_another_order(made: Instruction, said: str, check: str) -> None:
+    verdict = await c.blind_panel(row(made), Skill(check), Answers(said))
+    assert verdict.outcome == "pass", verdict.evidence
+
+
+@pytest.mark.parametrize(("made", "said", "check"), READ_WRONG)
+async def test_a_reader_who_names_another_thing_is_not(made: Instruction, said: str, check: str) -> None:
+    verdict = await c.blind_panel(row(made), Skill(check), Answers(said))
+    assert verdict.outcome == "fail"
+    assert said[:20] in verdict.evidence
+
+
 # ── over a set ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -71,6 +71,12 @@ GOOD: dict[str, list[Example]] = {
         row("B"),
         row("The fourth tenant"),
         row("First this. Then that. So the answer must be B"),
+        row("First this. Then that.\n\nFinal answer: B"),
+        row("First this was paid. Then that was paid.\n\nAnswer: the fourth tenant of the house on the quay"),
+        row("First this was paid. Then that was paid.\n\n**Answer:** the fourth tenant of the house, vitamin A"),
+        row("First this was paid. Then that was paid. It is so.\nthe fourth"),
+        row("Erst wurde dies bezahlt. Dann das.\n\nAntwort: der vierte Mieter in dem Haus am Kai", "de"),
+        row("पहले यह हुआ। फिर वह हुआ।\n\nउत्तर: घाट के पास वाले घर का चौथा किरायेदार", "hi"),
         row("Two asked:\n- the fourth tenant, who wanted a whole week more\n- nobody else of the others in the house"),
         row("```python\nprint('x')\n```"),
         row('{"answer": "the fourth"}'),
@@ -149,6 +155,18 @@ GOOD: dict[str, list[Example]] = {
         row(PLAIN, plan={"assumption": "that a week is enough for him"}),
         row("The fourth; three tenants had paid by Friday, and the fourth asked for a week.", data={"derivation": PASSAGE}),
         row(PLAIN, plan={"flaw": "sequence_for_cause"}, reasoning="First the record, then the request."),
+        row(
+            "So three of the tenants are payers by that Friday, and a week is granted.",
+            data={"clash": "three of the tenants are payers by that Friday"},
+        ),
+        row(
+            "It is the landlord who grants in writing what the fourth has asked for.",
+            data={"derivation": "The landlord who grants in writing what the fourth has asked for is bound."},
+        ),
+        row(
+            "So the arrears listed were those of the fourth one of the four.",
+            plan={"assumption": "the arrears listed were those of the fourth one"},
+        ),
     ],
     "verbatim_seed": [
         row(PLAIN),
@@ -182,6 +200,9 @@ BROKEN: dict[str, list[Example]] = {
         row("Three had paid by Friday. The fourth asked. After that the landlord went on to consider whether"),
         row("```python\nprint('x')"),
         row("The fourth tenant, who had been late before, and who asked the"),
+        row("First this was paid. Then that was paid.\n\nAnswer: the fourth tenant of the house and the"),
+        row("First this was paid. Then that was paid.\n\nAnswer: the fourth tenant, who had been late before,"),
+        row("First this was paid. Then that was paid.\n\nAnswer: the fourth tenant (of the house"),
         row("It was the fourth, [truncated]"),
         row("Three tenants had already paid by then,"),
         row("तीन ने भुगतान किया। चौथे ने समय माँगा। मकान मालिक ने लिखित रूप में समय दिया और", "hi"),
@@ -217,13 +238,9 @@ BROKEN: dict[str, list[Example]] = {
     "wrong_language": [
         row(" ".join([PLAIN] * 3), "de"),
         row(" ".join([PLAIN] * 3), "hi"),
-        row(
-            "Drei hatten bis Freitag bezahlt, und der vierte Mieter bat um eine Woche; die wurde ihm von dem Herrn gewährt."
-        ),
+        row("Drei hatten bis Freitag bezahlt, und der vierte Mieter bat um eine Woche; die wurde ihm von dem Herrn gewährt."),
         row("तीन किरायेदारों ने शुक्रवार तक भुगतान कर दिया था और चौथे ने एक सप्ताह का समय माँगा जिसे मकान मालिक ने लिखित रूप में दे दिया था।"),
-        row(
-            "Trois des locataires ont payé avant la fin du mois, et le quatrième a demandé une semaine, qui lui est accordée."
-        ),
+        row("Trois des locataires ont payé avant la fin du mois, et le quatrième a demandé une semaine, qui lui est accordée."),
         row(" ".join([PLAIN] * 3), data={"target_language": "de"}),
     ],
     "prompt_echo": [
@@ -252,6 +269,10 @@ BROKEN: dict[str, list[Example]] = {
         row(
             "It is supposed that nobody but him was ever late with rent.",
             plan={"assumption": "that nobody but him was ever late with rent"},
+        ),
+        row(
+            "The landlord who grants it in writing has secretly sold the house to the clerk.",
+            data={"derivation": "The landlord who grants it in writing has secretly sold the house to the clerk."},
         ),
         row("Der Lösungsschlüssel nennt den vierten.", "de"),
         row("छिपे हुए दस्तावेज़ में चौथे का नाम है।", "hi"),

@@ -264,6 +264,38 @@ async def test_two_parties_meet_or_part_on_the_key_alone(table: dict[str, Any], 
     assert (ask.asked[0]["first"], ask.asked[0]["second"]) == ("Ines", "Tom")
 
 
+@pytest.mark.parametrize("nothing", ["", "-", "–", "none", "None.", "(none)", "n/a", "keine", "कुछ नहीं"])
+async def test_where_there_is_nothing_to_quote_a_judge_may_say_so(nothing: str) -> None:
+    table = stands(C=("denies", "affirms"))
+    for line in table["rows"]:
+        for who in ("first", "second"):
+            line.setdefault(f"{who}_quote", nothing)
+    assert (await j.agreement_test(ROW, Skill(), Judge(table))).outcome == "pass"
+    filled = rows("verdict", "C", "open", "follows")
+    empty = [line if line["letter"] == "C" else {**line, "quote": nothing} for line in filled]
+    assert (await j.entailment_test(ROW, Skill(), Judge({"rows": empty}))).outcome == "pass"
+    assert (await j.better_of("a short one", "a long one", ROW, Skill(), Judge(prefers("neither", nothing))))[0] == ""
+    assert "changed its mind" not in (await j.better_of("a", "b", ROW, Skill(), Judge(prefers("neither", nothing))))[1]
+    verdict = await j.rubric(ROW, Skill(POINTS), Judge({"findings": [finding(1), finding(2, "no", quote=nothing)]}))
+    assert verdict.outcome == "fail"
+    assert "because of that" in verdict.evidence
+
+
+@pytest.mark.parametrize("nothing", ["", "-", "none"])
+@pytest.mark.parametrize("name", ["negation_test", "variance_test", "entailment_test"])
+async def test_a_verdict_that_needs_words_does_not_count_without_them(name: str, nothing: str) -> None:
+    check, column, no, yes = TABLES[name]
+    table = [{**line, "quote": nothing} for line in rows(column, "C", no, yes)]
+    verdict = await check(ROW, Skill(), Judge({"rows": table}))
+    assert verdict.outcome == "fail"
+    assert "C: " in verdict.evidence
+    stand = stands(C=("denies", "affirms"))
+    stand["rows"][2]["first_quote"] = nothing
+    assert (await j.agreement_test(ROW, Skill(), Judge(stand))).outcome == "fail"
+    assert (await j.rubric(ROW, Skill(POINTS), Judge({"findings": [finding(1), finding(2, quote=nothing)]}))).outcome == "fail"
+    assert "not there" in (await j.better_of("a", "b", ROW, Skill(), Judge(prefers("first", nothing))))[1]
+
+
 async def test_a_stand_without_words_does_not_count() -> None:
     table = stands(C=("denies", "affirms"))
     del table["rows"][2]["second_quote"]

@@ -128,12 +128,34 @@ GOOD_ITEMS = {
     "short options": with_options(
         "a closed road", "hungry passengers", "guests who leave", "a good harvest", "inns in the hills"
     ),
+    "the month of May": with_options("The road was closed to carts for the whole of May that year.", *T[1:]),
+    "a berth and a bus by number": with_options("The boat at Berth 6 had taken over from bus Number 9 that year.", *T[1:]),
+    "only a wrong option has a figure": with_options(T[0], T[1].replace("counted", "counted in 1911"), *T[2:]),
+    "a number word beside a figure": with_options(
+        T[0].replace("the same month", "12 months"), T[1].replace("Ferry passengers", "Twelve passengers"), *T[2:]
+    ),
+    "ability and duty": with_options("The road to the next town must be closed when carts can no longer pass.", *T[1:]),
+    "a doubt in what is granted": with_options(
+        "The road to the next town was closed, although some carts might have passed.", *T[1:]
+    ),
+    "a bound": with_options("The road to the next town was only open before any of the repairs began.", *T[1:]),
+    "every night": with_options("The road to the next town was closed for repairs every night then.", *T[1:]),
     "none is right any more": item(gold=Gold("none", None), answerability="unanswerable", goal="gone"),
 }
 BROKEN_ITEMS = {
     "two the same": with_options(T[0], T[1], T[1], T[3], T[4]),
     "the same words in another order": with_options(T[0], "The inn sells suppers.", "Suppers, the inn sells.", T[3], T[4]),
     "only one has a figure": with_options(T[0].replace("month", "month of 1911"), *T[1:]),
+    "only the key has a number word": with_options(T[0].replace("the same month", "twelve months"), *T[1:]),
+    "only the key may": with_options("The road to the next town may have been closed in that month.", *T[1:]),
+    "only the key may, first word": with_options("It may be that in May the road to the next town was closed.", *T[1:]),
+    "only the key has no hedge": with_options(
+        T[0],
+        "Perhaps the passengers were hungry at the landing.",
+        "Perhaps the inn does not sell suppers to all who land.",
+        "Perhaps corn and apples were plentiful along the river.",
+        "Perhaps inns in the hills had a poor season of it.",
+    ),
     "only the key is cautious": with_options("Perhaps the road to the next town was closed for repairs just then.", *T[1:]),
     "only the key is sweeping": with_options(
         "All roads to the next town were closed for repairs that month.",
@@ -160,7 +182,44 @@ async def test_options_of_one_build_are_wellformed(case: str) -> None:
 
 @pytest.mark.parametrize("case", BROKEN_ITEMS)
 async def test_options_that_give_themselves_away_are_found(case: str) -> None:
-    assert (await o.options_wellformed(Example(BROKEN_ITEMS[case], "", ()), SKILL, ASK)).outcome == "fail"
+    verdict = await o.options_wellformed(Example(BROKEN_ITEMS[case], "", ()), SKILL, ASK)
+    assert verdict.outcome == "fail"
+    assert len(verdict.evidence) > 10
+
+
+def cues(key: str, *others: str, language: str = "en") -> str:
+    material = Material(Document("d", PASSAGE, "d", language=language), "identity", PASSAGE, language=language)
+    made = tuple(Option(text) for text in (key, *others))
+    return "; ".join(o.wrong_with_options(Instruction(material, "k", "?", "multiple_choice", made, Gold("option", "A"))))
+
+
+BOATS = {
+    "en": ("The boat lies at the old pier now.", "The boat lies out in the bay now.", "The boat lies by the inn now."),
+    "de": ("Das Boot liegt am alten Steg nun.", "Das Boot liegt in der Bucht nun.", "Das Boot liegt vor dem Haus nun."),
+    "hi": ("नाव अब घाट के पास है।", "नाव अब खाड़ी में खड़ी है।", "नाव अब घर के पास है।"),
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "key", "told"),
+    [
+        ("en", "There are 6 boats at the pier now.", ("A", "figure", "'6'")),
+        ("en", "The boat lies there perhaps for good.", ("A", "hedge", "'perhaps'")),
+        ("en", "The boat lies at Berth 6 for now.", ()),
+        ("en", "In May the boat lies at the pier.", ()),
+        ("de", "Vielleicht liegt das Boot am Steg.", ("A", "hedge", "'vielleicht'")),
+        ("de", "Am Steg liegen nun sechs Boote.", ("A", "figure", "'sechs'")),
+        ("de", "Das Boot kann nun an Platz 6 liegen.", ()),
+        ("hi", "नाव शायद घाट पर खड़ी है।", ("A", "hedge", "शायद")),
+        ("hi", "नाव घाट संख्या ६ पर खड़ी है।", ()),
+    ],
+)
+def test_what_marks_the_key_is_named_with_its_letter_in_every_listed_language(
+    language: str, key: str, told: tuple[str, ...]
+) -> None:
+    found = cues(key, *BOATS[language], language=language)
+    assert bool(found) == bool(told), found
+    assert all(word in found for word in told), found
 
 
 PLAN = {"assumption": "that nothing else which brings travellers to the inn changed in those months"}

@@ -6,6 +6,7 @@ what stands between quotation marks, or in the task that was given, is not held 
 """
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -66,12 +67,16 @@ def alike(left: str, right: str) -> float:
 
 
 def shared_run(text: str, other: str, length: int) -> str:
-    """The first run of `length` words that both texts hold; empty where there is none. Linear in both."""
+    """The first run of `length` words that both texts hold; empty where there is none."""
+    return next(shared_runs(text, other, length), "")
+
+
+def shared_runs(text: str, other: str, length: int) -> Iterator[str]:
+    """All runs of `length` words of `text` that `other` holds too, in order. Linear in both."""
     runs, left = runs_of(other, length), tokens(text)
     for i in range(len(left) - length + 1):
         if tuple(left[i : i + length]) in runs:
-            return " ".join(left[i : i + length])
-    return ""
+            yield " ".join(left[i : i + length])
 
 
 @lru_cache(maxsize=512)
@@ -112,23 +117,48 @@ ENDS = tuple(".!?…।॥。！？؟:;)]}\"'”’»`*_|>~—")
 LIST_LINE = re.compile(r"^\s*(?:[-*•+>|#]|\d+[.)]|\(?[A-Ja-j][.)])\s*")
 
 
-@check(decides=False, version=1, sees="the answer ends where a sentence, list, table or code ends, and every fence is closed",
+@check(decides=False, version=2, sees="the answer ends where a sentence, list, table or code ends, and every fence is closed",
        blind="a cut that falls on a full stop; verse and other text without punctuation")
 async def cut_text(example: Example, skill: Any, ask: Ask) -> Verdict:
     answer = example.answer.rstrip()
     if not answer:
         return not_applicable("no answer yet")
     if answer.count("```") % 2:
-        return failed("a code fence is not closed", hint="Finish the answer.")
-    if any(plain(p) in plain(answer[-200:]) and plain(p) not in plain(task_of(example))
-           for p in listed("said_cut", language_of(example.instruction))):
-        return failed("says itself that it was cut", hint="Finish the answer.")
+        fence = answer[answer.rindex("```") :].splitlines()[0]
+        return failed(f"a code fence is not closed: {fence[:60]!r}", hint="Finish the answer.")
+    for phrase in listed("said_cut", language_of(example.instruction)):
+        if plain(phrase) in plain(answer[-200:]) and plain(phrase) not in plain(task_of(example)):
+            return failed(f"says itself that it was cut: {phrase!r}", hint="Finish the answer.")
     last = answer.splitlines()[-1]
+    if closes_with_result(last, str(example.fields.get("final", "")), language_of(example.instruction)):
+        return passed("ends in its result")
     if not _unfinished(answer, last, language_of(example.instruction)):
         return passed()
     if plain(answer[-60:]) in plain(task_of(example)):
         return passed("ends as the given text does")
     return failed(f"ends in {last[-60:]!r}", hint="Finish the last sentence.")
+
+
+RESULT_LINE = re.compile(
+    r"\A[\s>#*_`-]*(?:the |my |so |thus |hence |therefore |also |daher )*"
+    r"(?:final |short |correct |endgültige |kurze |अंतिम |सही )*"
+    r"(?:answer|result|conclusion|verdict|total|antwort|ergebnis|lösung|fazit|réponse|respuesta|risposta|उत्तर|जवाब|परिणाम)"
+    r"[*_]*\s*(?::|=|–|—)[*_]*\s*(\S.*)\Z",
+    re.I | re.S,
+)
+
+
+def closes_with_result(last: str, final: str, language: str) -> bool:
+    """Whether the last line is a labelled result, or the bare answer itself: those end where the value ends."""
+    line = RESULT_LINE.match(last)
+    value = (line[1] if line else last).strip().strip("*_`")
+    bare = plain(value).strip(" .")
+    if final.strip() and bare and bare == plain(final).strip(" ."):
+        return True
+    words = value.split()
+    opened = value.endswith((",", "-", "–", "(", ":")) or value.count("(") > value.count(")")
+    dangling = len(words) > 1 and words[-1].islower() and plain(words[-1]) in map(plain, listed("cut", language))
+    return bool(line) and not opened and not dangling
 
 
 def _unfinished(answer: str, last: str, language: str) -> bool:
@@ -290,7 +320,7 @@ def plan_of(example: Example) -> list[str]:
     return [text for text in plan if text]
 
 
-@check(decides=False, languages=LISTED, version=1,
+@check(decides=False, languages=LISTED, version=2,
        sees="answer and reasoning know nothing that only the makers of the row know: key, roles, plan, hidden text",
        blind="knowledge that leaks in other words")
 async def leaked_making(example: Example, skill: Any, ask: Ask) -> Verdict:
@@ -298,7 +328,8 @@ async def leaked_making(example: Example, skill: Any, ask: Ask) -> Verdict:
         return not_applicable("no answer yet")
     flaw = str(example.instruction.material.data.get("flaw", ""))
     codes = {c for c in (flaw, *(o.role for o in example.instruction.options)) if "_" in c}
-    seen = " ".join(tokens(task_of(example)))
+    seen, language = " ".join(tokens(task_of(example))), language_of(example.instruction)
+    task = frozenset(seen.split())
     plan = plan_of(example) if example.instruction.shape != "edit" else []
     for where, text in (("answer", own_words(example.answer)), ("reasoning", example.reasoning)):
         if found := said("making", text, example):
@@ -306,10 +337,38 @@ async def leaked_making(example: Example, skill: Any, ask: Ask) -> Verdict:
         if code := next((c for c in sorted(codes) if re.search(rf"\b{re.escape(c)}\b", text)), ""):
             return failed(f"the {where} names {code!r}", hint="Write from the task alone.")
         for planned in plan:
-            run = shared_run(text, planned, LEAK_WORDS)
-            if run and run not in seen:
-                return failed(f"the {where} has words of the plan: {run!r}", hint="Write from the task alone.")
+            run = next((r for r in shared_runs(text, planned, LEAK_WORDS) if r not in seen and strange(r, task, language)), "")
+            if run:
+                new = ", ".join(strange(run, task, language))
+                return failed(f"the {where} has words of the plan: {run!r}; the task has no {new}",
+                              hint="Write from the task alone.")
     return passed()
+
+
+LEAST_STRANGE = 2
+"""Words of a run that the task must not have in any form, before the run can only come from the plan."""
+
+
+def strange(run: str, task: frozenset[str], language: str) -> list[str]:
+    """The words of a run that the task has in no form; empty where they are too few to say where the run is from.
+
+    Two readers of one passage draw the same conclusion in the same words: `the twenty-second night is that of 22 May`.
+    Words that are derived from the task's (`repaid` from `paid`, `Wochenfrist` from `Frist`) are the task's.
+    """
+    common = STOPWORDS.get(language, frozenset()) | set(map(plain, phrases("function_words")["function"].get(language, ())))
+    new = [w for w in dict.fromkeys(run.split()) if w not in common and len(w) > 3 and not any(kin(w, t) for t in task)]
+    return new if len(new) >= LEAST_STRANGE else []
+
+
+def kin(left: str, right: str) -> bool:
+    """Whether two words look like forms of one: the same beginning but for an ending, or one within the other."""
+    if left == right:
+        return True
+    short, long = sorted((left, right), key=len)
+    if len(short) >= 4 and short in long:
+        return True
+    same = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), len(short))
+    return same >= 4 and same >= len(short) - 2 and len(long) - same <= 5
 
 
 @check(decides=False, version=1, sees="no more than 50 words in a row are copied from a document that the student does not see",

@@ -143,7 +143,7 @@ def wrong_with_options(instruction: Instruction) -> Iterator[str]:
         held = ", ".join(f"{letter} {role}" for letter, role in zip(LETTERS, roles, strict=False))
         yield f"not exactly the keyed option has the role credited: {held}"
     if not 3 <= len(options) <= len(LETTERS):
-        yield f"{len(options)} options"
+        yield f"{len(options)} options, where 3 to {len(LETTERS)} are wanted"
     bags = [frozenset(tokens(t)) for t in texts]
     same = [(i, bags.index(bag)) for i, bag in enumerate(bags) if bags.index(bag) < i]
     if same:
@@ -177,7 +177,7 @@ def _key_stands_out(instruction: Instruction, key: Option | None) -> Iterator[st
 
 
 NUMERAL = re.compile(r"(?<![\w.,])[^\W\d_]{0,3}\d[\d.,:]*")
-BEFORE = re.compile(r"([^\W\d_][\w.-]*)\s+\Z")
+BEFORE = re.compile(r"([^\W\d_]\S*)\s+\Z")
 
 
 def quantity(text: str, language: str) -> str:
@@ -186,7 +186,7 @@ def quantity(text: str, language: str) -> str:
     months = {plain(m) for names in MONTHS.values() for m in names}
     for match in NUMERAL.finditer(text):
         before = BEFORE.search(text[: match.start()])
-        word = before[1] if before else ""
+        word = before[1].strip(".,;:()") if before else ""
         first = bool(before) and not re.search(r"[\w,;:]\s*\Z", text[: before.start()] if before else "")
         year = bool(re.fullmatch(r"1\d{3}|20\d{2}", match[0].strip(".,")))
         name = word[:1].isupper() and not first and plain(word) not in months and not year
