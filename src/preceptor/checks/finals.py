@@ -8,7 +8,7 @@ import orjson
 
 from preceptor.checks.figures import FIGURE, NUMBER_WORDS, ascii_digits, number_of
 from preceptor.checks.text import dates
-from preceptor.checks.words import tokens
+from preceptor.checks.words import plain, tokens
 from preceptor.types import Example
 
 ARTICLES: Mapping[str, frozenset[str]] = {
@@ -83,7 +83,7 @@ def same_text(said: str, right: str, language: str) -> bool:
     """Whether two answers are one: the same words, but for articles, case, points and one word of place."""
     ours, theirs = words_of(said, language), words_of(right, language)
     if ours == theirs:
-        return bool(ours)
+        return bool(ours) or (bool(plain(said)) and plain(said) == plain(right))
     places = PLACES.get(language, frozenset())
     loose = [t for t in (ours, theirs) if len(t) > 1 and (t[0] in places or t[-1] in places)]
     if len(loose) != 1:
