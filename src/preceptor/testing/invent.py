@@ -11,8 +11,8 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from preceptor.arithmetic import evaluate
-from preceptor.checks.words import phrases
 from preceptor.checks.text import guess_language, names, sentences
+from preceptor.checks.words import phrases
 from preceptor.draws import draw, fraction, one
 from preceptor.errors import Declined
 from preceptor.prompts import LIST_MOST, TEXT_MOST
@@ -265,7 +265,9 @@ def _question(field: Field, made: Mapping[str, Any], source: Source, place: Sequ
         said = f"Which ending best completes this sentence: {clipped(str(made['lead_in']), most - 70)} ______?"
     said = f"{said} ({' '.join(str(p) for p in place[-1:])})" if len(said) < 30 else said
     while len(said) < least:
-        said += " Go by what is written and by nothing else."
+        said += (" Go by what is written and by nothing else.", " Take it as it stands.", " Leave out what it does not say.")[
+            len(said) % 3
+        ]
     return said[:most]
 
 
