@@ -1,16 +1,19 @@
 """A whole run with the simulated teacher: right answers pass, wrong ones are rejected by the check named for them."""
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
 from preceptor import corpus
+from preceptor.draws import fraction
+from preceptor.recipe import recipe_of
 from preceptor.skill import load_skill
-from preceptor.testing import MUTATORS
+from preceptor.testing import MUTATORS, SimulatedTeacher, simulate
 from preceptor.testing.gates import default_documents
 from preceptor.testing.trial import Reached, table, trial
-from preceptor.types import Document
+from preceptor.types import Completion, Document, Request
 
 SKILLS = ("reading_comprehension", "text_modification", "tool_use")
 SEEDS = Path(os.environ.get("PRECEPTOR_SEEDS", Path(__file__).parents[2] / "shared" / "seeds"))
@@ -50,6 +53,30 @@ def test_wrong_conversations_are_rejected_by_the_check_named_for_their_mutator(w
     reached = trial("tool_use", tmp_path / "run", documents=default_documents()[:2], wrong=wrong)
     assert sum(r.wrong for r in reached.values()) >= 3
     assert [str(r) for r in reached.values() if r.caught < r.wrong] == [], table(reached)
+
+
+class Unhurried(SimulatedTeacher):
+    """Answers as the other does, in another order."""
+
+    async def complete(self, request: Request) -> Completion:
+        await asyncio.sleep(0.002 * fraction("order", request.agent, len(str(request.messages))))
+        return await super().complete(request)
+
+
+def test_a_quota_of_unanswerable_rows_is_kept_in_whatever_order_replies_come(tmp_path: Path) -> None:
+    plain = {"name": "quota", "documents": ["given"], "skills": ["reading_comprehension"]}
+    documents = default_documents()
+    first = simulate(recipe_of({**plain, "passes": 3}), tmp_path / "first", documents=documents)
+    narrow = recipe_of({**plain, "limits": {"in_flight": 5}})
+    second = simulate(narrow, tmp_path / "second", Unhurried(), documents=documents[:8])
+    rows, again = first.examples(), [e.id for e in second.examples()]
+    assert again == [e.id for e in rows][: len(again)]
+    (quota,) = first.report["quotas"]
+    assert (quota["least"], quota["most"], quota["of"]) == (0.10, 0.15, len(rows))
+    print(f"\n{quota['rows']} of {len(rows)} rows are unanswerable: {quota['share']:.1%}; {quota['beside']} beside their twin")
+    assert len(rows) >= 300
+    assert 0.08 <= quota["share"] <= 0.17
+    assert quota["beside"] >= 0.9 * quota["rows"]
 
 
 @HERE

@@ -15,7 +15,6 @@ from typing import Any
 import orjson
 
 from preceptor import corpus, tools
-from preceptor.corpus.find import found
 from preceptor.checks import all_checks
 from preceptor.corpus.find import found as meant
 from preceptor.draws import digest
@@ -58,7 +57,7 @@ class Run:
         """What the run made, threw away and cost, counted from what is stored."""
         store = Store(self.folder)
         try:
-            return report(store, store.meta("skipped") or ())
+            return report(store, store.meta("skipped") or (), store.meta("quotas") or ())
         finally:
             store.close()
 
@@ -93,6 +92,11 @@ class Plan:
             if kind.tier == "real"
             for role in sorted(set(kind.needs) - roles)
         ]
+
+    def quotas(self) -> list[dict[str, Any]]:
+        """The shares of rows that the packs, or the recipe in their place, ask for."""
+        asked = [(name, skill.of("quota", "unanswerable")) for name, skill in self.skills.items()]
+        return [{"skill": s, "quota": "unanswerable", "least": q[0], "most": q[1]} for s, q in asked if q and q[1] > 0]
 
     def fingerprint(self) -> dict[str, str]:
         """What a resumed run must find unchanged, part by part, so that a change can be named."""
@@ -514,6 +518,7 @@ async def _same_run(journal: Journal, plan: Plan, add: bool, fork_from: str | Pa
         await journal.remember("fingerprint", now)
         await journal.remember("recipe", {**plan.recipe.model_dump(mode="json"), "root": str(plan.recipe.root.absolute())})
         await journal.remember("skipped", plan.skipped())
+        await journal.remember("quotas", plan.quotas())
         return
     changed = sorted(k for k in {*now, *before} if now.get(k) != before.get(k))
     if add and set(changed) <= {"recipe.documents"}:

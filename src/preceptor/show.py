@@ -199,6 +199,8 @@ def report(found: Mapping[str, Any], json_: bool) -> None:
     skipped = Counter((s["skill"], s["role"], s["line"]) for s in found["skipped"])
     for (skill, role, line), number in sorted(skipped.items()):
         console.print(Text(f"skipped: {number} kinds of {skill} need a {role}; to have them, add to the recipe: {line}"))
+    for quota in found.get("quotas", ()):
+        console.print(Text(_quota(quota)))
     calls, speed = found["calls"], found["speed"]
     by = " and ".join(f"{n} by {who}" for who, n in sorted(found["answered_by"].items())) or "none"
     spent = sum(found["spent"].values())
@@ -207,6 +209,12 @@ def report(found: Mapping[str, Any], json_: bool) -> None:
         f"completion tokens, {speed['calls_per_second']:.1f} calls a second" + (f", {spent:.4f} spent" if spent else "") + "."
     )
     return None
+
+
+def _quota(quota: Mapping[str, Any]) -> str:
+    reached = f"{quota['rows']} of {quota['of']} rows ({quota['share']:.1%}) are {quota['quota']}"
+    beside = f", {quota['beside']} of them beside an answerable twin" if quota["rows"] else ""
+    return f"quota of {quota['skill']}: {reached}, {quota['least']:.0%} to {quota['most']:.0%} asked for{beside}"
 
 
 def _law(law: Mapping[str, Any]) -> None:

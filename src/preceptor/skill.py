@@ -33,7 +33,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "refine": {"goals": 1, "rounds": 1, "share": 1.0},
     "respond": {"answers": 1, "rounds": 1, "reflect": "failed", "tools": []},
     "verify": {"checks": []},
-    "quota": {"unanswerable": [], "kept": 0.8},
+    "quota": {"unanswerable": [], "kept": 0.85},
 }
 
 

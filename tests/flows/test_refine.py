@@ -1,12 +1,18 @@
 """Flow 3: the suggester proposes, the editor goes one way; what it marked is changed and nothing else."""
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flows.makings import REFINE, TEXT, door, instruction, skill
-from preceptor.flows.flow3_refine import refine
+from preceptor.errors import RecipeError
+from preceptor.factory import plan_of
+from preceptor.flows.flow3_refine import drawn, refine
+from preceptor.recipe import recipe_of
+from preceptor.skill import Skill
 from preceptor.types import Dropped, Gold, Instruction, Option
 
 SHARE = {"skill.toml": 'title = "Small"\n[refine]\nshare = 1.0\n'}
@@ -207,3 +213,50 @@ async def test_the_suggester_is_never_asked_to_write_the_item(tmp_path: Path) ->
     _, made = await refine(SEED, small, ask)
     assert made.text == "Nights?"
     assert made.suggestion == "QUESTION: What is the moon made of?"
+
+
+QUOTED = """
+    [[goal]]
+    name = "untold"
+    answerability = "unanswerable"
+    shapes = ["short"]
+    weight = 0.01
+    [[goal]]
+    name = "change"
+"""
+
+
+def quoted(folder: Path, quota: str, share: float = 0.5) -> Skill:
+    numbers = f'title = "Small"\n[refine]\nshare = {share}\n[quota]\nunanswerable = {quota}\n'
+    return skill(folder, REFINE, {"3_refine/goals.toml": QUOTED, "skill.toml": numbers})
+
+
+def drawn_names(small: Skill, seed: Instruction = SEED, many: int = 400) -> Counter[str]:
+    seeds = [replace(seed, text=f"Question {number}?") for number in range(many)]
+    return Counter(",".join(goal.name for goal in drawn(one, small, door())) for one in seeds)
+
+
+def test_the_quota_draws_who_becomes_unanswerable_and_not_the_goals_weight_or_the_share(tmp_path: Path) -> None:
+    assert drawn_names(quoted(tmp_path / "all", "[1.0, 1.0]")) == {"untold": 400}
+    assert set(drawn_names(quoted(tmp_path / "none", "[0.0, 0.0]"))) == {"change", ""}
+    some = drawn_names(quoted(tmp_path / "some", "[0.10, 0.15]"))
+    rows = 400 + 0.85 * (some["untold"] + some["change"])
+    assert 0.09 < 0.85 * some["untold"] / rows < 0.16
+    assert abs(some["change"] / (400 - some["untold"]) - 0.5) < 0.07
+    bare = drawn_names(quoted(tmp_path / "bare", "[0.10, 0.15]", share=0.0))
+    assert set(bare) == {"untold", ""}
+    assert 0.09 < 0.85 * bare["untold"] / (400 + 0.85 * bare["untold"]) < 0.16
+
+
+def test_what_cannot_be_made_unanswerable_is_not_drawn_for_it(tmp_path: Path) -> None:
+    assert "untold" not in drawn_names(quoted(tmp_path, "[1.0, 1.0]"), CHOICE)
+
+
+def test_the_recipe_may_ask_for_another_quota(tmp_path: Path) -> None:
+    pack = quoted(tmp_path, "[0.10, 0.15]").path
+    table = {"skills": {str(pack): {"quota": {"unanswerable": [0.0, 0.0]}}}, "teacher": "local", "documents": ["x"]}
+    plan = plan_of(recipe_of(table, tmp_path))
+    assert plan.quotas() == []
+    assert set(drawn_names(plan.skills["small"])) == {"change", ""}
+    with pytest.raises(RecipeError, match=r"skills\..*quota\.unanswerable = 0.3"):
+        recipe_of({"skills": {"reading_comprehension": {"quota": {"unanswerable": 0.3}}}})

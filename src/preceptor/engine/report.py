@@ -9,12 +9,15 @@ from preceptor.engine.store import STATUSES, Store
 MOST_REASONS = 12
 
 
-def report(store: Store, skipped: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+def report(
+    store: Store, skipped: Sequence[Mapping[str, Any]] = (), asked: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
     """The summary of a run, all of one instant.
 
     `law` (items, steps, examples, holds) · `kinds` (per skill and kind: each status, checks that failed, share that
     passed) · `answered_by` and `tries` of accepted rows · `drops` (most frequent first) · `agents` · `calls` · `spent` ·
-    `skipped` (as given: kinds that the recipe cannot serve, each with the line that would enable it) · `speed`.
+    `skipped` (as given: kinds that the recipe cannot serve, each with the line that would enable it) · `quotas` (those
+    `asked` for, with what was reached) · `speed`.
     """
     with store.instant():
         made = store.rows_by_kind()
@@ -32,8 +35,26 @@ def report(store: Store, skipped: Sequence[Mapping[str, Any]] = ()) -> dict[str,
             "calls": _calls(agents),
             "spent": store.spent(),
             "skipped": [dict(kind) for kind in skipped],
+            "quotas": quotas(store, asked),
             "speed": _speed(store),
         }
+
+
+def quotas(store: Store, asked: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each quota that was asked for (`skill`, `quota`, `least`, `most`) with the rows that fill it, `of` all accepted
+    rows of the skill, their `share`, and how many of them stand `beside` the row that they were made from."""
+    counted = store.by_answerability()
+    told = []
+    for quota in asked:
+        own = [line for line in counted if line["skill"] == quota["skill"]]
+        rows, of = (sum(line["count"] for line in lines) for lines in (_filling(own, quota), own))
+        beside = sum(line["beside"] for line in _filling(own, quota))
+        told.append({**quota, "rows": rows, "of": of, "share": rows / of if of else 0.0, "beside": beside})
+    return told
+
+
+def _filling(lines: Sequence[Mapping[str, Any]], quota: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [line for line in lines if line["answerability"] == quota["quota"]]
 
 
 def _kinds(made: Sequence[Mapping[str, Any]], failures: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

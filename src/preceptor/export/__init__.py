@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from preceptor.engine.report import quotas
 from preceptor.engine.store import Store, Stored
 from preceptor.errors import MissingExtra
 from preceptor.export.files import write_jsonl, write_parquet, write_text
@@ -161,6 +162,7 @@ def card_of(
         "licences": _licences(accepted),
         "checks": _checks(held),
         "skipped": _skipped(store.meta("skipped") or ()),
+        "quotas": quotas(store, store.meta("quotas") or ()),
         "few": [line["kind"] for line in kinds if 0 < line["accepted"] < 5],
     }
     return fill(CARD.read_text(encoding="utf-8"), slots) + "\n"

@@ -1,48 +1,50 @@
 """Flow 3, instruction refinement: a suggester proposes ways, an editor goes one of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from preceptor.draws import draw, fraction, one
 from preceptor.errors import Declined, ReplyError, StepError
+from preceptor.flows.quota import allows, is_native, made_unanswerable, steered
 from preceptor.flows.shapes import edited
 from preceptor.flows.together import together
 from preceptor.flows.verify import fails_before_answering
-from preceptor.skill import Goal, Skill, fits
+from preceptor.skill import Goal, Skill
 from preceptor.types import Ask, Dropped, Instruction, Material
 
 
 async def refine(seed: Instruction, skill: Skill, ask: Ask) -> list[Instruction | Dropped]:
     """Keep the seed, and add what the drawn goals make of it: at most `refine.goals` branches, `refine.rounds` deep."""
-    if fraction(ask.seed, "refine", seed.id) >= skill.of("refine", "share"):
-        return [seed]
-    goals = draw(
-        suiting(seed, skill, ask),
-        ask.seed,
-        "goals",
-        seed.id,
-        k=skill.of("refine", "goals"),
-        name=lambda g: g.name,
-        weight=lambda g: g.weight,
-    )
-    branches = await together([branch(seed, goal, skill, ask) for goal in goals])
+    branches = await together([branch(seed, goal, skill, ask) for goal in drawn(seed, skill, ask)])
     return [seed, *(thing for made in branches for thing in made)]
+
+
+def drawn(seed: Instruction, skill: Skill, ask: Ask) -> list[Goal]:
+    """The seed's goals. Whether it is made unanswerable is drawn by the skill's quota, apart from all else: such a goal
+    takes one of the places, and `refine.share` and the goals' weights see to the rest."""
+    suited = suiting(seed, skill, ask)
+    by_quota = [goal for goal in suited if steered(goal, skill)]
+    if is_native(skill.kind(seed.kind), skill) or not (by_quota and made_unanswerable(seed, skill, ask.roles, ask.seed)):
+        by_quota = []
+    refines = fraction(ask.seed, "refine", seed.id) < skill.of("refine", "share")
+    first = ranked(by_quota, seed, ask)[:1]
+    others = ranked([goal for goal in suited if not steered(goal, skill)], seed, ask)
+    return [*first, *others[: max(0, skill.of("refine", "goals") - len(first))]] if refines else first
+
+
+def ranked(goals: Sequence[Goal], seed: Instruction, ask: Ask) -> list[Goal]:
+    """The goals in the order in which they are drawn for this seed."""
+    return draw(goals, ask.seed, "goals", seed.id, k=len(goals), name=lambda g: g.name, weight=lambda g: g.weight)
 
 
 def suiting(instruction: Instruction, skill: Skill, ask: Ask) -> list[Goal]:
     """The goals that this instruction's kind, shape and genre allow, and the recipe's models."""
-    allowed = skill.kind(instruction.kind).goals
-    return [
-        goal
-        for goal in skill.goals
-        if (not allowed or goal.name in allowed)
-        and (not goal.kinds or instruction.kind in goal.kinds)
-        and (not goal.shapes or instruction.shape in goal.shapes)
-        and fits(goal.genres, instruction.material.genre, instruction.material.document.kind)
-        and instruction.answerability == "answerable"
-        and set(goal.needs) <= ask.roles
-    ]
+    if instruction.answerability != "answerable":
+        return []
+    kind, material = skill.kind(instruction.kind), instruction.material
+    suits = (kind, instruction.shape, material.genre, material.document.kind, ask.roles)
+    return [goal for goal in skill.goals if allows(goal, *suits)]
 
 
 async def branch(seed: Instruction, goal: Goal, skill: Skill, ask: Ask) -> list[Instruction | Dropped]:

@@ -23,7 +23,7 @@ from preceptor.types import Ask, Document, Dropped, Example, Instruction, Produc
 
 FLOWS: tuple[Step, ...] = (transform, instruct, refine)
 FINISH: tuple[Step, ...] = (respond, verify)
-FLOWS_VERSION = 1
+FLOWS_VERSION = 2
 """Raised by hand when a flow asks otherwise than before: part of a run's fingerprint."""
 
 

@@ -38,6 +38,7 @@ async def _run(
         outside = Outside(journal, models, tools=tools, slots=plan.recipe.limits.in_flight)
         await journal.remember("recipe", plan.recipe.model_dump(mode="json"))
         await journal.remember("skipped", plan.skipped())
+        await journal.remember("quotas", plan.quotas())
         examples = factory.examples_of(plan.recipe)
         ended = await engine.run(factory.items_of(plan, documents), factory.work(plan), factory.door(outside, plan, examples),
                                  outside, signals=False)
