@@ -10,7 +10,7 @@ flags=()
 for place in $links; do flags+=(--find-links "$place"); done
 if "$uv" pip install -q --python .venv/bin/python "${flags[@]}" 'torch==2.13.0+cpu' 2>/dev/null; then
   "$uv" pip install -q --python .venv/bin/python "${flags[@]}" 'torch==2.13.0+cpu' \
-    'transformers>=5,<6' 'trl>=1.16,<2' 'datasets>=3' ||
+    'transformers>=5,<6' 'trl>=1.16,<2' 'datasets>=3' 'gguf>=0.10' ||
     echo "The trainers could not be installed; their tests will be skipped."
 else
   echo "No CPU build of torch is to be had here; the trainer tests will be skipped."
