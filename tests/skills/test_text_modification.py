@@ -12,7 +12,7 @@ from preceptor.checks import find
 from preceptor.checks.text import settled, unsaid
 from preceptor.skill import load_skill
 from preceptor.skills.text_modification import composing
-from preceptor.skills.text_modification.skill import GIVEN, PLAIN, RUBRICS, complete, settle, suits
+from preceptor.skills.text_modification.skill import GIVEN, PLAIN, RUBRICS, complete, settle, sound, suits
 from preceptor.types import Document, Dropped, Example, Gold, Instruction, Material, Reply
 from skills.text_modification_texts import DEFECTS, TEXTS
 
@@ -179,6 +179,84 @@ def test_a_constraint_that_the_right_text_breaks_is_dropped_with_the_reason() ->
     assert isinstance(dropped, Dropped)
     assert "max_words 3" in dropped.reason
     assert not suits(goal, made, SKILL)
+
+
+# ── what builders take and leave ─────────────────────────────────────────────────────────────────────────────────
+
+
+def built(kind: str, text: str, seed: str = "a") -> Instruction | Dropped:
+    """What the builder of a kind makes of an English text."""
+    document = Document("t", text, "t.txt", language="en", kind="prose")
+    made = SKILL.builders[kind](Material(document, "identity", text, language="en"), SKILL.kind(kind), seed)
+    assert isinstance(made, Instruction | Dropped)
+    return made
+
+
+LETTER = """From: Ida Roth
+Subject: Boat Shed Keys
+
+Nobody has seen the keys since the clerk Ole Moen left them with Runa Vik on the pier. Ours are gone too, and Sunday is near.
+
+Used under the Apache License, with thanks to the Creative Commons authors, who wrote down what others forgot."""
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_only_names_of_people_and_places_in_sentences_are_blacked_out(seed: str) -> None:
+    made = built("redact", LETTER, seed)
+    assert isinstance(made, Instruction)
+    assert set(made.data["targets"]) <= {"Ole Moen", "Runa Vik"}
+
+
+@pytest.mark.parametrize(("sentence", "fits"), [
+    ("The basement throws away 31 kilos of cooked food a week.", True),
+    ("A guest may stay for 31 days in one of the cabins.", False),
+    ("At least 31 kilos of cooked food are thrown away.", False),
+    ("The buoy came loose in 1998 during the spring storms.", False),
+    ("If it rains, 31 of the boats stay in the harbour.", False),
+])
+def test_a_claim_is_contradicted_only_where_text_and_claim_cannot_both_be_true(sentence: str, fits: bool) -> None:
+    filler = "Nobody at the landing had much to say about it, and those who had would rather wait for the clerk. " * 2
+    made = [built("entail_contradict", f"{sentence} {filler}", seed) for seed in SEEDS]
+    assert all(isinstance(m, Instruction) for m in made) == fits
+    assert all(isinstance(m, Dropped) for m in made) != fits
+
+
+def test_a_table_with_dates_of_one_form_gets_the_other() -> None:
+    rows = "\n".join(f"Tarn {i},Northmoor,2023-0{i}-14,{i}4 customers in all" for i in range(1, 9))
+    made = built("normalise_data", f"reservoir,district,inspected,note\n{rows}")
+    assert isinstance(made, Instruction), made
+    assert made.gold is not None
+    assert "14 February 2023" in str(made.gold.value)
+
+
+async def test_a_text_without_sources_gets_invented_ones_to_renumber() -> None:
+    made = built("citation_style", TEXTS["harbour"][0])
+    assert isinstance(made, Instruction), made
+    assert made.gold is not None
+    assert str(made.gold.value).count("[1]") >= 3, "cited twice and listed once"
+    assert not await failing(made, str(made.gold.value))
+
+
+async def test_a_failed_edit_says_where_without_saying_what_is_right() -> None:
+    made = next(m for m in made_of("grammar_repair") if m.data["faults"])
+    assert made.gold is not None
+    verdict = await find("gold_edit", SKILL)(answered(made, made.material.text), SKILL, NoAsk())
+    told = verdict.hint.partition("“")[2].partition("”")[0]
+    assert told
+    assert told in " ".join(made.material.text.split()), "the draft's own words"
+    assert told not in " ".join(str(made.gold.value).split())
+
+
+@pytest.mark.parametrize(("request_text", "data", "fits"), [
+    ("Between 200 and 260 words, please.", {"min_words": 200, "max_words": 260}, True),
+    ("About twice as long, please.", {"min_words": 200, "max_words": 260}, False),
+    ("Between 200 and 210 words, please.", {"min_words": 200, "max_words": 210}, False),
+    ("Give it 3 headings.", {"headings": 3}, True),
+    ("Give it some headings.", {"headings": 3}, False),
+])
+def test_a_limit_that_the_request_does_not_give_is_never_judged_by(request_text: str, data: dict[str, Any], fits: bool) -> None:
+    asked = Instruction(material("harbour"), "expand", request_text, "edit", data=data)
+    assert isinstance(sound(asked), Instruction) == fits
 
 
 # ── the pack's text ──────────────────────────────────────────────────────────────────────────────────────────────

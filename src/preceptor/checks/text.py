@@ -45,12 +45,13 @@ NOT_NAMES = frozenset((*MONTHS["en"], *DAYS, *(f"{day}s" for day in DAYS), "I", 
     "The A An And But If In On At It He She We They You This That These Those There When Where Why How What Who Which Yes "
     "No OK Please Dear Hi Hello Thanks Regards Subject From To Cc Re Date Note Noted God Mr Mrs Ms Messrs Miss Dr Prof Sir "
     "Lady Lord Chapter Table Figure Section Appendix Article Not Or So As For With Our My Your His Her Its Their Let Do Is "
-    "Internet Web None True False Boolean String Nobody Everybody Somebody Anybody Someone Everyone Anyone Nothing "
-    "Everything Ours Yours Theirs One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve Then Now Here Well Right "
-    "Change Also Another Both Each Every Some Many Most Few All Any Only Just Even Still Never Always Often Sometimes "
-    "Easter Christmas English German French Spanish European American British Polish Italian Dutch Portuguese Hindi "
-    "Marathi Bengali Urdu Chinese Japanese Korean Russian Greek Latin Arabic Hebrew Indian African Asian Irish Scottish "
-    "Welsh Norwegian Danish Swedish Finnish Turkish Christian Catholic Protestant Jewish Muslim Victorian Roman"
+    "Internet Web Society Company Committee Council Association Board Landlord Tenant Member Members None True False "
+    "Boolean String Nobody Everybody Somebody Anybody Someone Everyone Anyone Nothing Everything Ours Yours Theirs One Two "
+    "Three Four Five Six Seven Eight Nine Ten Eleven Twelve Then Now Here Well Right Change Also Another Both Each Every "
+    "Some Many Most Few All Any Only Just Even Still Never Always Often Sometimes Easter Christmas English German French "
+    "Spanish European American British Polish Italian Dutch Portuguese Hindi Marathi Bengali Urdu Chinese Japanese Korean "
+    "Russian Greek Latin Arabic Hebrew Indian African Asian Irish Scottish Welsh Norwegian Danish Swedish Finnish Turkish "
+    "Christian Catholic Protestant Jewish Muslim Victorian Roman "
 )
 
 STOPWORDS: Mapping[str, frozenset[str]] = {

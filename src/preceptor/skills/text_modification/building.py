@@ -5,7 +5,7 @@ right text hangs on; whoever words the request anew must name them too (`data.sa
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -39,21 +39,46 @@ def language_of(material: Material) -> str:
     return material.language or material.document.language
 
 
-def passage(material: Material, kind: KindLike, seed: str, most: int = MOST, least: int = LEAST) -> str:
-    """Whole neighbouring paragraphs of running text, from a drawn place, `most` characters at most."""
+def passage(
+    material: Material, kind: KindLike, seed: str, most: int = MOST, least: int = LEAST, without: str = ""
+) -> str:
+    """Whole neighbouring paragraphs of running text, from a drawn place, `most` characters at most.
+
+    A paragraph that matches the pattern `without` is never among them.
+    """
     if material.genre == "identity" and material.document.kind in ("code", "api"):
         raise Unfit("source code is not running text")
     pieces = paragraphs(material.text)
-    starts = draw(range(len(pieces)), seed, "passage", material.id, kind.name, k=len(pieces))
-    for start in ([0] if len(settled(material.text)) <= most else starts):
+    barred = {i for i, piece in enumerate(pieces) if without and re.search(without, piece, re.M)}
+    whole = len(settled(material.text)) <= most and not barred
+    starts = [0] if whole else draw(range(len(pieces)), seed, "passage", material.id, kind.name, k=len(pieces))
+    for start in starts:
         taken: list[str] = []
-        for piece in pieces[start:]:
-            if len("\n\n".join([*taken, piece])) > most:
+        for at, piece in enumerate(pieces[start:], start):
+            if at in barred or len("\n\n".join([*taken, piece])) > most:
                 break
             taken.append(piece)
         if len("\n\n".join(taken)) >= least:
-            return "\n\n".join(taken)
-    raise Unfit(f"no passage of {least} to {most} characters")
+            return settled("\n\n".join(taken))
+    raise Unfit(f"no passage of {least} to {most} characters that suits")
+
+
+TRIES = 12
+"""Places of a text that a builder looks at before it gives the text up."""
+
+
+def tried(builder: Callable[[Material, KindLike, str], Instruction]) -> Callable[[Material, KindLike, str], Instruction]:
+    """The builder, drawing another place of the text where the first one does not suit it."""
+
+    def built(material: Material, kind: KindLike, seed: str) -> Instruction:
+        for turn in range(TRIES):
+            try:
+                return builder(material, kind, f"{seed}/{turn}" if turn else seed)
+            except Unfit as reason:
+                why = reason
+        raise why
+
+    return built
 
 
 def request_for(kind: KindLike, material: Material, seed: str, **slots: Any) -> str:
@@ -90,10 +115,11 @@ def quoted(things: Sequence[str]) -> str:
 def clean_names(text: str, language: str) -> list[str]:
     """Names that can be changed without a doubt: one spelling, no hyphen, no part of them elsewhere, not overlapping."""
     found = [n for n in names(text, language) if stands_alone(text, n)]
-    return [n for n in found if not _parts_elsewhere(text, n) and not any(n != m and n in m for m in found)]
+    return [n for n in found if not parts_elsewhere(text, n) and not any(n != m and n in m for m in found)]
 
 
-def _parts_elsewhere(text: str, name: str) -> bool:
+def parts_elsewhere(text: str, name: str) -> bool:
+    """Whether a part of the name stands by itself too, so that a reader would not know what to do with it there."""
     without = text.replace(name, " ")
     return any(re.search(rf"\b{re.escape(part)}\b", without) for part in name.split() if len(part) > 2)
 

@@ -6,7 +6,7 @@ The damage is ours and on record, so what is right is known: the text before it.
 import re
 from collections.abc import Callable, Sequence
 
-from preceptor.checks.text import occurrences, paragraphs, plain_sentences, settled, stands_alone, words
+from preceptor.checks.text import names, occurrences, paragraphs, plain_sentences, settled, stands_alone, words
 from preceptor.draws import draw, one
 from preceptor.skills.text_modification.building import (
     KindLike,
@@ -22,6 +22,8 @@ from preceptor.skills.text_modification.building import (
 )
 from preceptor.types import Instruction, Material
 
+CODE_OR_TABLE = r"```|^\s*\||^ {4}|\t"
+"""Lines in which a repair would be doubtful."""
 Fault = tuple[int, str, str]
 """Where it goes in the clean text, what stands there, and what will stand there."""
 
@@ -70,8 +72,7 @@ def slips(text: str) -> dict[str, list[Fault]]:
 
 def grammar_repair(material: Material, kind: KindLike, seed: str) -> Instruction:
     """Four to eight recorded slips of several sorts; the clean text is gold."""
-    text = passage(material, kind, seed, most=1500)
-    _sound(text)
+    text = passage(material, kind, seed, most=1500, without=CODE_OR_TABLE)
     sorts = slips(text)
     drawn = (seed, kind.name, material.id)
     count = one([4, 5, 6, 7, 8], *drawn, "count")
@@ -117,21 +118,21 @@ def garbles(text: str) -> list[Fault]:
 
 def ocr_cleanup(material: Material, kind: KindLike, seed: str) -> Instruction:
     """Six to twelve recorded misreadings of a scanner; the text as it was is gold."""
-    text = passage(material, kind, seed, most=1500)
-    _sound(text)
+    text = passage(material, kind, seed, most=1500, without=CODE_OR_TABLE)
     drawn = (seed, kind.name, material.id)
     faults = spaced(draw(garbles(text), *drawn, "faults", k=200))[: one([6, 7, 8, 9, 10, 12], *drawn, "count")]
     return _repair(material, kind, seed, text, faults, least=4)
 
 
 def consistency_repair(material: Material, kind: KindLike, seed: str) -> Instruction:
-    """One mention of a name, or of two, is misspelt; the other mentions, always more, tell what is right."""
+    """One mention of a name (or term), or of two, is misspelt; the other mentions, always more, tell what is right."""
     text = passage(material, kind, seed)
-    able = [n for n in clean_names(text, language_of(material)) if len(occurrences(text, n)) > 2 and len(n) > 4]
-    able += [w for w in dict.fromkeys(re.findall(r"\b[A-ZÄÖÜ][a-zäöüß]{4,}\b", text))
-             if w not in " ".join(able) and len(occurrences(text, w)) > 2 and stands_alone(text, w)]
+    able = [n for n in clean_names(text, language_of(material)) if _often(text, n)]
+    able += [n for n in names(text, language_of(material)) if n not in " ".join(able) and _often(text, n)]
+    term = r"\b[A-ZÄÖÜ]?[a-zäöüß]{6,}\b" if language_of(material) == "de" else r"\b[a-z]{7,}\b"
+    able = able or [w for w in dict.fromkeys(re.findall(term, text)) if _often(text, w)]
     if not able:
-        raise Unfit("no name that stands three times in one spelling")
+        raise Unfit("no name or term that stands three times in one spelling")
     drawn = (seed, kind.name, material.id)
     faults: list[Fault] = []
     for name in draw(able, *drawn, "names", k=2):
@@ -139,6 +140,11 @@ def consistency_repair(material: Material, kind: KindLike, seed: str) -> Instruc
         faults.append((at, name, misspelt(name)))
     faults = [f for f in faults if f[2] not in text]
     return _repair(material, kind, seed, text, spaced(faults, 0), least=1)
+
+
+def _often(text: str, term: str) -> bool:
+    """Whether one misspelt mention would be outvoted by the others."""
+    return len(term) > 4 and len(occurrences(text, term)) > 2 and stands_alone(text, term)
 
 
 def misspelt(name: str) -> str:
@@ -151,17 +157,13 @@ def misspelt(name: str) -> str:
     return name[:middle] + name[middle] + name[middle:]
 
 
-def _sound(text: str) -> None:
-    """Raise Unfit for text whose lines or marks make a repair doubtful."""
-    if re.search(r"```|^\s*\|", text, re.M):
-        raise Unfit("tables or code in the passage")
-
-
 def _repair(material: Material, kind: KindLike, seed: str, text: str, faults: Sequence[Fault], least: int) -> Instruction:
     if len(faults) < least:
         raise Unfit(f"room for {len(faults)} faults; {least} are needed")
     wrong, record = damaged(text, faults)
-    request = request_for(kind, material, seed, count=len(faults))
+    counted = kind.data.get("counted", {}).get(language_of(material), ())
+    slots = {"counted": counted[len(faults) - 1]} if len(faults) <= len(counted) else {}
+    request = request_for(kind, material, seed, count=len(faults), **slots)
     gone = [str(f["wrong"]) for f in record if str(f["wrong"]).casefold() not in text.casefold()]
     return task(material, kind, request, wrong, text, [], faults=record, count=len(faults), targets=gone)
 
@@ -174,9 +176,7 @@ SPELLED = {"en": ("two", "three", "four", "five", "six", "seven", "eight", "nine
 
 def review_comments(material: Material, kind: KindLike, seed: str) -> Instruction:
     """An editor's notes stand in the text, in square brackets; following them and taking them out gives the gold."""
-    text = passage(material, kind, seed)
-    if "[" in text:
-        raise Unfit("the text has square brackets of its own")
+    text = passage(material, kind, seed, without=r"\[")
     language = language_of(material)
     said = kind.data["notes"].get(language, kind.data["notes"]["en"])
     drawn = (seed, kind.name, material.id)
@@ -200,7 +200,7 @@ def review_comments(material: Material, kind: KindLike, seed: str) -> Instructio
 def _cuttable(text: str) -> list[str]:
     """Sentences inside a paragraph of plain ones, each only once in the text."""
     inner = [s for p in paragraphs(text) if (plain := plain_sentences(p)) and len(plain) > 2 for s in plain[1:]]
-    return [s for s in inner if text.count(" " + s) == 1 and "\n" not in s]
+    return [s for s in inner if text.count(" " + s) == 1 and f"  {s}" not in text and "\n" not in s]
 
 
 def _with_notes(

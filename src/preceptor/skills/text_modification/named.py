@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from preceptor.checks.edit import NORMAL
-from preceptor.checks.text import occurrences, plain_sentences, sentences, stands_alone, words
+from preceptor.checks.converted import NORMAL
+from preceptor.checks.text import MONTHS, NOT_NAMES, occurrences, plain_sentences, running, sentences, stands_alone, words
 from preceptor.draws import draw, fraction, one
 from preceptor.skills.text_modification.building import (
     KindLike,
@@ -15,6 +15,7 @@ from preceptor.skills.text_modification.building import (
     changes_of,
     clean_names,
     language_of,
+    parts_elsewhere,
     passage,
     quoted,
     replaced,
@@ -58,7 +59,7 @@ Pairs = list[tuple[str, str]]
 
 
 def _swap(text: str, material: Material, kind: KindLike, seed: str) -> Pairs:
-    found = draw(clean_names(text, language_of(material)), *place(material, kind, seed, "swap"), k=2)
+    found = draw(people(text, language_of(material)), *place(material, kind, seed, "swap"), k=2)
     return [(found[0], found[1]), (found[1], found[0])] if len(found) == 2 else []
 
 
@@ -98,28 +99,41 @@ def redact(material: Material, kind: KindLike, seed: str) -> Instruction:
                 targets=targets)
 
 
-PERSON_VERBS = r"(?:said|says|asked|wrote|replied|told|added|explained|argued|noted|wondered|agreed|who|thought|answered)"
+PERSON_VERBS = (
+    r"(?:said|says|asked|asks|wrote|writes|replied|told|added|explained|argued|noted|wondered|agreed|who|thought|thinks|answered"
+    r"|proposed|suggested|complained|promised|noticed|insisted|remembered|believed|knew|knows|wanted|wants|decided|measured"
+    r"|carried|built|bought|kept|keeps|signed|reported|laughed|walked|lives|lived|worked|works)")
+ROLES = (
+    r"(?:chair|treasurer|secretary|clerk|doctor|nurse|captain|professor|engineer|keeper|baker|manager|director|officer|guide"
+    r"|teacher|physicist|astronomer|brother|sister|son|daughter|wife|husband|mother|father|uncle|aunt|cousin|friend|colleague"
+    r"|author|member|skipper|pilot|archivist|mayor|councillor|miller|widow|owner|builder|farmer|trader|judge|porter|smith)")
 PART = r"[A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ]+"
+BODIES = frozenset(("People", "Others", "Committee", "Council", "Society", "Company", "Board", "Members", "Association"))
 
 
-PRONOUNS = frozenset(("He", "She", "They", "It", "We", "You", "Who", "The", "This", "That", "One", "Then", "Both", "Those",
-                      "People", "Nobody", "Everyone", "Others"))
+def people(text: str, language: str) -> list[str]:
+    """Whom the text shows to be people and calls by one name only. First mention first.
 
-
-def people(text: str) -> list[str]:
-    """Whom the text shows to be people: by a title, as a speaker, or because they say, ask or write. First mention first."""
-    titled = re.findall(rf"\b(?:Mr|Mrs|Ms|Dr|Prof|Miss|Herrn?|Frau|Sir|Lady)\.? ({PART}(?: {PART})?)", text)
-    spoken = re.findall(rf"({PART}(?: {PART})?) {PERSON_VERBS}\b|{PERSON_VERBS} ({PART}(?: {PART})?)", text)
-    lines = Counter(re.findall(rf"^(?:\*\*)?({PART}(?: {PART})?)(?:\*\*)?:", text, re.M))
-    found = dict.fromkeys([*titled, *(n for pair in spoken for n in pair if n), *(n for n, c in lines.items() if c > 1)])
+    Shown by a title, as a speaker, by a post (the clerk Ida, Ida, our clerk), or because they say, keep or build something.
+    """
+    name = rf"({PART}(?: {PART}){{0,2}})"
+    said = running(text)
+    spoken = re.findall(rf"{name} {PERSON_VERBS}\b|\b{PERSON_VERBS} {name}", said)
+    posts = re.findall(rf"\b{ROLES},? {name}|{name}, (?:the|our|his|her|their|a|an) (?:\w+ )?{ROLES}\b", said)
+    titled = re.findall(rf"\b(?:Mr|Mrs|Ms|Dr|Prof|Miss|Herrn?|Frau|Sir|Lady)\.? {name}", text)
+    lines = Counter(re.findall(rf"^(?:\*\*)?{name}(?:\*\*)?:", text, re.M))
+    shown = [n for pair in (*spoken, *posts) for n in pair if n and not set(n.split()) & (NOT_NAMES | BODIES)]
+    common = set(re.findall(r"(?<![\w’'-])[a-zà-öø-ÿ]+", text))
+    shown = [n for n in shown if n.split()[-1].lower() not in common and n.split()[0].lower() not in common]
+    found = dict.fromkeys([*titled, *shown, *(n for n, c in lines.items() if c > 1 and not set(n.split()) & NOT_NAMES)])
     sound = [n for n in found if stands_alone(text, n) and not any(n != m and n in m for m in found)]
-    return sorted((n for n in sound if n not in PRONOUNS), key=text.index)
+    return sorted((n for n in sound if not parts_elsewhere(text, n)), key=text.index)
 
 
 def pseudonymise(material: Material, kind: KindLike, seed: str) -> Instruction:
     """Each listed person gets one alias, lettered by first mention."""
     text = passage(material, kind, seed)
-    found = people(text)[:6]
+    found = people(text, language_of(material))[:6]
     if len(found) < 2:
         raise Unfit(f"{len(found)} people that the text shows to be people; 2 are needed")
     label = one([x for x in kind.data["aliases"] if x not in text], *place(material, kind, seed, "alias"))
@@ -192,9 +206,7 @@ def style_markup(material: Material, kind: KindLike, seed: str) -> Instruction:
 
 def annotate(material: Material, kind: KindLike, seed: str) -> Instruction:
     """Tags around every year, every run of digits, or every mention of listed names."""
-    text = passage(material, kind, seed)
-    if "<" in text:
-        raise Unfit("the text has angle brackets already")
+    text = passage(material, kind, seed, without="<")
     years = [d for d in re.findall(r"\d+", text) if len(d) == 4 and "1500" <= d <= "2099"]
     listed = draw(clean_names(text, language_of(material)), *place(material, kind, seed, "names"), k=4)
     there = {"years": len(years) > 1, "numbers": bool(re.search(r"\d", text)), "terms": bool(listed)}
@@ -223,27 +235,30 @@ def normalise_data(material: Material, kind: KindLike, seed: str) -> Instruction
                  r"|\d{1,2}(?:st|nd|rd|th)?\s?(?:[–-]|to|and|bis|und)\s?\d{1,2}(?:st|nd|rd|th|\.)? [A-Z]",
         "times": r"\d\s?[ap]\.m\.(?:\s+[A-Z]|\s*$)|noon|midnight|\d\s?[–-]\s?\d{1,2}(?::\d\d)?\s?[ap]\.?m",
         "thousands": r"\d,\d{3}\.\d|\d,\d\d(?!\d)",
+        "spelled_dates": r"\d{4}-\d\d-\d\d[T_]|[\w./-]\d{4}-\d\d-\d\d",
     }
-    languages = {"dates": ("en", "de"), "times": ("en",), "thousands": ("en",)}
+    languages = {"dates": ("en", "de"), "times": ("en",), "thousands": ("en",), "spelled_dates": ("en", "de")}
     for rule in draw(sorted(NORMAL), *place(material, kind, seed, "rule"), k=len(NORMAL)):
         old_form = NORMAL[rule][0](text)
         if language_of(material) in languages[rule] and old_form and not re.search(doubtful[rule], text):
             gold = text
             for start, end, value in reversed(old_form):
-                gold = gold[:start] + _normal(rule, value) + gold[end:]
+                gold = gold[:start] + _normal(rule, value, language_of(material)) + gold[end:]
             said = kind.data["rules"].get(language_of(material), kind.data["rules"]["en"])[rule]
-            need = {"dates": ["YYYY-MM-DD"], "times": ["HH:MM"], "thousands": ["1250000"]}[rule]
+            need = {"times": ["HH:MM"], "thousands": ["1250000"]}.get(rule) or ["YYYY-MM-DD"]
             if language_of(material) == "de":
                 need = ["JJJJ-MM-TT"]
             old = sorted({text[start:end] for start, end, _ in old_form})
             return task(material, kind, request_for(kind, material, seed, rule=said), text, gold, need, normal=rule,
                         rule=said, targets=old)
-    raise Unfit("no dates, times or grouped numbers that could be read in one way only")
+    raise Unfit("no full dates, times or grouped numbers that could be read in one way only")
 
 
-def _normal(rule: str, value: object) -> str:
+def _normal(rule: str, value: Any, language: str) -> str:
     if rule == "dates":
         return str(value)
+    if rule == "spelled_dates":
+        return f"{value.day}{'.' if language == 'de' else ''} {MONTHS[language][value.month - 1]} {value.year}"
     number = int(str(value))
     return f"{number // 60:02d}:{number % 60:02d}" if rule == "times" else str(number)
 
@@ -278,9 +293,7 @@ def _converted(number: str, unit: Mapping[str, str]) -> str:
 
 def obfuscate(material: Material, kind: KindLike, seed: str) -> Instruction:
     """A contact note with invented private details is planted, then masked: one asterisk for each hidden sign."""
-    text = passage(material, kind, seed)
-    if "*" in text or "@" in text:
-        raise Unfit("the text has asterisks or addresses of its own")
+    text = passage(material, kind, seed, without=r"[*@]")
     drawn = place(material, kind, seed, "private")
     digits = str(int(fraction(*drawn) * 10**9)).zfill(9)
     who = one(clean_names(text, language_of(material)) or ["Office"], *drawn, "who").replace(" ", ".").lower()
@@ -304,30 +317,47 @@ def obfuscate(material: Material, kind: KindLike, seed: str) -> Instruction:
 
 
 def entail_contradict(material: Material, kind: KindLike, seed: str) -> Instruction:
-    """One number is changed so that the text agrees with a claim, or no longer does."""
+    """One number is changed so that the text agrees with a claim, or can no longer be true where the claim is.
+
+    Only exact statements serve: a bound, a permission, a guess or a year may hold beside another number.
+    """
     text = passage(material, kind, seed)
     able = [(s, digits) for s in sentences(text) if (digits := _lone_number(s, text))]
     if not able:
-        raise Unfit("no sentence with one number that stands nowhere else")
+        raise Unfit("no exact sentence with a number that stands nowhere else")
     sentence, old = one(able, *place(material, kind, seed, "sentence"), name=lambda a: str(a[0]))
     step = one([1, 2, 3, 4, 6, 7, 9], *place(material, kind, seed, "step"))
     new = str(int(old) + step)
     direction = one(["agree", "contradict"], *place(material, kind, seed, "direction"))
-    other = re.sub(rf"\b{old}\b", new, sentence)
+    other = re.sub(rf"(?<!\d){old}(?!\d)", new, sentence)
     statement = other if direction == "agree" else sentence
     said = kind.data["directions"].get(language_of(material), kind.data["directions"]["en"])[direction]
-    request = request_for(kind, material, seed, direction=said.format(statement=statement, step=step))
+    request = request_for(kind, material, seed, direction=said.format(statement=statement, old=old, step=step))
     claim = {"statement": statement, "old": old, "new": new, "direction": direction}
-    says = [statement] if direction == "agree" else [statement, str(step)]
+    says = [statement] if direction == "agree" else [statement, old, str(step)]
     return task(material, kind, request, text, text.replace(sentence, other), says, claim=claim, step=step)
 
 
+INEXACT = re.compile(
+    r"\b(?:at least|at most|up to|no more than|no less than|not more than|not less than|more than|less than|fewer than|over"
+    r"|under|above|below|about|around|some|roughly|nearly|almost|approximately|or so|or more|or less|between|within|may|might"
+    r"|can|could|must|shall|should|allowed|permitted|maximum|minimum|limit|until|if|unless|would|never|not|estimated"
+    r"|mindestens|höchstens|bis zu|mehr als|weniger als|etwa|rund|ungefähr|fast|knapp|über|unter|darf|dürfen|kann|können|muss"
+    r"|müssen|soll|sollen|wenn|nicht|kein\w*)\b", re.I)
+"""What keeps two sentences with different numbers from contradicting each other: bounds, permissions, guesses, conditions."""
+
+
 def _lone_number(sentence: str, text: str) -> str:
-    """The number of a sentence that has one only, where neither number nor sentence stands elsewhere; else nothing."""
-    digits = re.findall(r"(?<![\w.,/:-])\d{2,4}(?![\w/:-]|[.,]\d)", sentence)
-    alone = len(digits) == 1 and len(re.findall(r"\d+", sentence)) == 1 and "\n" not in sentence
-    fits = alone and text.count(sentence) == 1 and len(sentence) < 240
-    return str(digits[0]) if fits and len(re.findall(rf"\b{digits[0]}\b", text)) == 1 else ""
+    """A number of an exact sentence, where neither number nor sentence stands elsewhere in the text; else nothing."""
+    plain = sentence[:1].isalpha() and sentence[-1:] in ".!?" and not re.search(r"[`|<>{}\\\n]", sentence)
+    if not plain or INEXACT.search(sentence) or not 5 <= len(sentence.split()) < 50 or text.count(sentence) != 1:
+        return ""
+    for digits in re.findall(r"(?<![\w.,/:€$£–-])\d{1,4}(?![\w/:%–-]|[.,]\d)", sentence):
+        dated = rf"(?:[A-Z][A-Za-z]*|[Nn]o\.) {digits}\b|{digits}\.? [A-Z]|{digits} (?:to|and|or|bis|und|oder) \d"
+        year = 1000 <= int(digits) <= 2100
+        if not year and not re.search(dated, sentence) and len(re.findall(rf"(?<!\d){digits}(?!\d)", text)) == 1:
+            return str(digits)
+    return ""
 
 
 def insert_sentence(material: Material, kind: KindLike, seed: str) -> Instruction:

@@ -76,6 +76,8 @@ def person_change(material: Material, kind: KindLike, seed: str) -> Instruction:
     outside = re.sub(r"[\"“][^\"”]*[\"”]", "", text)
     if len(FIRST.findall(outside)) < 3:
         raise Unfit("the text is not told in the first person")
+    if len(re.findall(r"^(?:\*\*|> ?)?[A-Z][\w .]{0,30}:", text, re.M)) > 1 or re.search(r"(?<!\w)['‘]\w[^\n]*\bI\b", text):
+        raise Unfit("more than one person says I, or quotations that cannot be told from apostrophes")
     drawn = (seed, kind.name, material.id)
     role = one(list(kind.data["roles"]), *drawn, "role")
     forms = one([["she", "her", "hers"], ["he", "him", "his"], ["they", "them", "their"]], *drawn, "forms", name=str)
@@ -85,10 +87,10 @@ def person_change(material: Material, kind: KindLike, seed: str) -> Instruction:
 
 def split_sentences(material: Material, kind: KindLike, seed: str) -> Instruction:
     """Long sentences become short ones with the same words in the same order, as far as grammar lets them."""
-    text = passage(material, kind, seed, most=1500)
+    text = passage(material, kind, seed, most=1500, without=r"^\s*(?:[-*|#>]|\d+[.)])|^[A-Z][\w .]{0,30}:")
     limit = one([14, 15, 16, 18], seed, kind.name, material.id, "limit")
     long = [s for s in sentences(text) if len(s.split()) > limit + 3]
-    if len(long) < 2 or re.search(r"^\s*(?:[-*|#>]|\d+[.)])", text, re.M):
-        raise Unfit(f"fewer than two sentences well over {limit} words, or a list")
+    if len(long) < 2:
+        raise Unfit(f"fewer than two sentences well over {limit} words")
     request = request_for(kind, material, seed, limit=limit, count=len(long))
     return task(material, kind, request, text, None, [str(limit)], sentence_words=limit, slack=0.12, count=len(long))

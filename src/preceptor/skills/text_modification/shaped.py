@@ -34,7 +34,8 @@ def layout(material: Material, kind: KindLike, seed: str) -> Instruction:
     if plain and len(plain) > 2:
         golds["one_sentence_a_line"] = "\n".join(plain)
         golds["bulleted_sentences"] = "\n".join(f"- {s}" for s in plain)
-    if not re.search(r"^\s*(?:[-*>|#]|\d+[.)])", text, re.M) and max(map(len, text.split())) <= width:
+    loose = [p for p in pieces if " ".join(p.split()) != p.replace("\n", " ")]
+    if not loose and not re.search(r"^\s*(?:[-*>|#]|\d+[.)])", text, re.M) and max(map(len, text.split())) <= width:
         golds["wrapped"] = "\n\n".join(filled(p, width) for p in pieces)
     name = one(sorted(n for n in golds if golds[n] != text), *drawn, "layout")
     said = kind.data["rules"].get(language_of(material), kind.data["rules"]["en"])[name].format(n=width)
@@ -50,14 +51,13 @@ def filled(paragraph: str, width: int) -> str:
 
 def subtitles(material: Material, kind: KindLike, seed: str) -> Instruction:
     """A short passage in blocks of lines that a viewer can read in time."""
-    text = passage(material, kind, seed, most=700)
     drawn = (seed, kind.name, material.id)
     width, lines = one([30, 32, 36, 37, 40, 42], *drawn, "width"), one([1, 2], *drawn, "lines")
-    if re.search(r"[|#>*_`]", text) or max(map(len, text.split())) > width:
-        raise Unfit("marks or overlong words in the text")
+    text = passage(material, kind, seed, most=700, without=rf"[|#>*_`<]|^\s*(?:[-•]|\d+[.)])\s|\S{{{width + 1},}}")
     broken = filled(" ".join(text.split()), width).split("\n")
     blocks = ["\n".join(broken[i : i + lines]) for i in range(0, len(broken), lines)]
-    request = request_for(kind, material, seed, width=width, lines=lines)
+    said = kind.data["blocks"].get(language_of(material), kind.data["blocks"]["en"])[lines - 1]
+    request = request_for(kind, material, seed, width=width, blocks=said)
     return task(material, kind, request, text, "\n\n".join(blocks), [str(width), *([str(lines)] if lines > 1 else [])],
                 subtitles={"width": width, "lines": lines})
 
@@ -165,13 +165,34 @@ CITED = re.compile(r" \(([A-ZÀ-Þ][^()\d;]{1,50},? \d{4}[a-z]?)\)")
 
 
 def citation_style(material: Material, kind: KindLike, seed: str) -> Instruction:
-    """Author and year in brackets become numbers by first mention, with a list at the end."""
-    text = passage(material, kind, seed)
+    """Author and year in brackets become numbers by first mention, with a list at the end.
+
+    A text that cites nothing gets invented sources at the ends of some sentences, one of them twice.
+    """
+    text = passage(material, kind, seed, without=r"\[|```|^\s*\|")
+    if len(dict.fromkeys(CITED.findall(text))) < 2:
+        text = _cited(text, material, kind, seed)
     found = list(dict.fromkeys(CITED.findall(text)))
-    if len(found) < 2 or "[" in text:
-        raise Unfit("fewer than two sources cited by author and year, or square brackets in the text")
     heading = one(kind.data.get(f"headings_{language_of(material)}") or kind.data["headings"], seed, kind.name, material.id)
     body = CITED.sub(lambda m: f" [{found.index(m[1]) + 1}]", text)
     gold = f"{body}\n\n{heading}\n" + "\n".join(f"[{i}] {entry}" for i, entry in enumerate(found, 1))
     return task(material, kind, request_for(kind, material, seed, heading=heading), text, gold, [heading],
                 list_heading=heading)
+
+
+def _cited(text: str, material: Material, kind: KindLike, seed: str) -> str:
+    """The text with invented sources, author and year in brackets, before the full stops of four or five sentences."""
+    if CITED.search(text) or re.search(r"\([^)]*\d{4}[a-z]?\)", text):
+        raise Unfit("a single source is cited by author and year")
+    drawn = (seed, kind.name, material.id)
+    ends = [s for s in sentences(text) if re.search(r"\w\.$", s) and len(s.split()) > 5 and "\n" not in s]
+    able = [s for s in ends if text.count(s) == 1]
+    if len(able) < 4:
+        raise Unfit("fewer than four sentences that a source could stand behind")
+    places = sorted(draw(able, *drawn, "places", k=one([4, 5], *drawn, "count")), key=text.index)
+    authors = draw(list(kind.data["authors"]), *drawn, "authors", k=len(places) - 1)
+    sources = [f"{author}, {one(range(1986, 2024), *drawn, author, name=str)}" for author in authors]
+    sources.insert(one(range(2, len(places)), *drawn, "again", name=str), sources[0])
+    for sentence, cited in zip(places, sources):
+        text = text.replace(sentence, f"{sentence[:-1]} ({cited}).")
+    return text

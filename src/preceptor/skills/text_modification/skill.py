@@ -4,6 +4,7 @@
     refine     the default flow for goals that word or bind the task anew; goals that compose are built here
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,14 +12,15 @@ from typing import Any
 from preceptor.checks.base import Check, check
 from preceptor.checks.form import violations
 from preceptor.checks.judged import judge
+from preceptor.checks.sense import senseless
 from preceptor.checks.text import settled, unsaid
 from preceptor.draws import draw, fraction
 from preceptor.errors import Declined, StepError
 from preceptor.skills.text_modification import composing, faults, named, ruled, shaped
-from preceptor.skills.text_modification.building import KindLike, Unfit, dropped, language_of
+from preceptor.skills.text_modification.building import KindLike, Unfit, dropped, language_of, tried
 from preceptor.types import Ask, Dropped, Example, Instruction, Material, Verdict
 
-PLAIN: Mapping[str, composing.Builder] = {
+_BUILT: Mapping[str, composing.Builder] = {
     "keyword_replace": named.keyword_replace, "redact": named.redact, "pseudonymise": named.pseudonymise,
     "case": named.case, "style_markup": named.style_markup, "annotate": named.annotate,
     "normalise_data": named.normalise_data, "localise": named.localise, "obfuscate": named.obfuscate,
@@ -32,6 +34,7 @@ PLAIN: Mapping[str, composing.Builder] = {
     "vocabulary_limits": ruled.vocabulary_limits, "acrostic": ruled.acrostic, "person_change": ruled.person_change,
     "split_sentences": ruled.split_sentences, "edit_session": composing.edit_session,
 }
+PLAIN: Mapping[str, composing.Builder] = {name: tried(builder) for name, builder in _BUILT.items()}
 
 
 def _guarded(builder: composing.Builder) -> Any:
@@ -93,16 +96,35 @@ async def instruct(material: Material, skill: Any, ask: Ask) -> list[Any]:
     from preceptor.flows.flow2_instruct import instruct as default
 
     made = await default(material, skill, ask)
-    return [complete(thing) if isinstance(thing, Instruction) else thing for thing in made]
+    return [sound(complete(thing)) if isinstance(thing, Instruction) else thing for thing in made]
+
+
+LIMITS = ("min_words", "max_words", "headings")
+"""Numbers that a generator sets and code counts: its request has to give them."""
+
+
+def sound(instruction: Instruction) -> Instruction | Dropped:
+    """The instruction; dropped where its request does not give the limits that code counts by, or they leave no room."""
+    data = instruction.data
+    limits = [str(data[name]) for name in LIMITS if data.get(name)]
+    if silent := [n for n in limits if not re.search(rf"(?<!\d){n}(?!\d)", instruction.text.replace(",", ""))]:
+        why = f"the request does not give the limit {silent[0]}, by which the answer is judged"
+        return Dropped(instruction.material, "instruct", why, instruction.made_by, instruction.kind)
+    if data.get("min_words") and data.get("max_words") and int(data["max_words"]) < 1.1 * int(data["min_words"]):
+        why = f"{data['min_words']} to {data['max_words']} words leave no room"
+        return Dropped(instruction.material, "instruct", why, instruction.made_by, instruction.kind)
+    return instruction
 
 
 def complete(instruction: Instruction) -> Instruction:
-    """The instruction, its request replaced by the canonical one where parameters are missing from it."""
+    """The instruction, its request replaced by the canonical one where parameters are missing from it or it makes no sense."""
     lost = unsaid(instruction.text, instruction.data.get("says", ()))
-    if not lost or "canonical" not in instruction.data:
+    material = instruction.material
+    why = f"left out {lost[0]!r}" if lost else senseless(instruction.text, language_of(material), known=material.text)
+    if not why or "canonical" not in instruction.data:
         return instruction
     return replace(instruction, text=str(instruction.data["canonical"]),
-                   made_by=f"{instruction.made_by}; its wording left out {lost[0]!r}, so the builder's stands")
+                   made_by=f"{instruction.made_by}; its wording {why}, so the builder's stands")
 
 
 async def refine(seed: Instruction, skill: Any, ask: Ask) -> list[Any]:
