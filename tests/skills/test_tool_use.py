@@ -10,12 +10,28 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tool_use_fakes import APIS, BAY, CODE, CODE_DOCUMENT, DRUM, MOVE, PERSON, PLANS, SAMPLES, YardAsk, c, f, sandbox_or_skip
+from tool_use_fakes import (
+    APIS,
+    BAY,
+    CODE,
+    CODE_DOCUMENT,
+    DRUM,
+    MOVE,
+    PERSON,
+    PLANS,
+    REPLIES,
+    SAMPLES,
+    YardAsk,
+    c,
+    f,
+    sandbox_or_skip,
+)
 
 from preceptor.flows.verify import verify
 from preceptor.skill import load_skill
 from preceptor.skills.tool_use.action_format import action_format, from_actions, unmarked
 from preceptor.skills.tool_use.build import words, words_of
+from preceptor.skills.tool_use.library import Unfit, books_of, declaration, declarations, unwrapped
 from preceptor.skills.tool_use.skill import instruct, refine, respond, transform
 from preceptor.types import Call, Document, Dropped, Example, Instruction, Material, Reply
 
@@ -73,6 +89,78 @@ async def test_a_library_grows_both_ways(drawn: str) -> None:
             assert ("search" in ask.used) == (drawn == "retrieval")
             return
     pytest.fail(f"no seed drew {drawn}")
+
+
+async def test_a_library_does_not_grow_from_what_only_a_search_finds_near() -> None:
+    class Elsewhere(YardAsk):
+        async def use(self, tool: str, /, **arguments: Any) -> Any:
+            if tool != "search":
+                return await super().use(tool, **arguments)
+            return [{"id": "x1", "title": "parse.py", "source": "x/parse.py", "snippet": "def find(tokens): ...", "score": 9.0}]
+
+    for number in range(12):
+        ask = Elsewhere()
+        ask.seed = f"seed {number}"
+        made = await library_of(ask)
+        assert made.data["grown"] == "hypothesis"
+        assert "grow_by_retrieval" not in ask.asked
+        if made.data["not_grown"]:
+            assert "nothing near enough" in made.data["not_grown"]["retrieval"]
+            return
+    pytest.fail("no seed drew retrieval")
+
+
+HOURS = {"name": "opening", "single": True, "records": ['{"opens": "07:30", "closes": "17:00"}']}
+DRUMS = {"name": "drums", "records": ['{"id": "a"}', '{"id": "b"}', '{"id": "c"}']}
+TABLES = [
+    ([DRUMS, HOURS], ""),
+    ([{**DRUMS, "records": DRUMS["records"][:2]}], "needs 3"),
+    ([{**DRUMS, "single": True, "records": ['{"id": "a"}']}], "is looked up by id"),
+    ([HOURS], "at least has to hold records"),
+    ([{**DRUMS, "records": ['{"id": "a"}'] * 3}], "an id of its own"),
+]
+
+
+@pytest.mark.parametrize(("collections", "why"), TABLES)
+def test_single_records_stand_alone_and_what_is_looked_up_has_three(collections: list[Any], why: str) -> None:
+    fields, tools = {"today": "2026-03-11", "collections": collections}, declarations(APIS)
+    if why:
+        with pytest.raises(Unfit, match=why):
+            books_of(fields, tools)
+    else:
+        assert books_of(fields, tools)["opening"] == {"opens": "07:30", "closes": "17:00"}
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("there is no such entry", "Fails when: there is no such entry."),
+        ("Fails when the drum is spent; the id is unknown.", "Fails when: the drum is spent; the id is unknown."),
+        ("unknown id, closed desk", "Fails when: unknown id, closed desk."),
+        ("never; the list may be empty", ""),
+    ],
+)
+def test_what_an_api_refuses_stands_on_a_line_of_its_own(said: str, line: str) -> None:
+    made = declaration({**APIS[0], "fails_when": said})["function"]["description"].splitlines()
+    assert made[1:] == ["Returns: the entry as it is afterwards.", *([line] if line else [])]
+
+
+async def test_a_rule_of_the_house_stands_once_in_the_system_message() -> None:
+    words = "Before a drum is written off, name it and its damage and wait for a yes."
+    rule = {"rule": "confirm", "api": "scrap_drum", "words": words}
+    books = {**REPLIES["database"], "policy": [rule]}
+    task = await task_of("confirm_before_irreversible", YardAsk(database=books))
+    assert task.style.system.count("scrap_drum") + task.style.system.count(words) == 1
+
+
+async def test_paragraphs_of_a_system_message_are_not_broken() -> None:
+    long = "One long line that was broken at the width of a page because the file it stands in is a narrow one, and"
+    assert unwrapped(f"{long}\ngoes on.\nToday is Friday.\n- a rule\n- another").count("\n") == 3
+    for number in range(8):
+        ask = YardAsk()
+        ask.seed = f"seed {number}"
+        system = (await task_of("one_api_all_parameters", ask)).style.system
+        assert all(line[-1] in ".:" or line.startswith("- ") or line[-1].isdigit() for line in system.splitlines()), system
 
 
 GET, MOVES = "def get_drum(state, drum_id):\n", "def move_drum(state, drum_id, bay):"
@@ -308,6 +396,30 @@ async def test_an_api_document_and_a_table_become_libraries_by_code(name: str, k
     assert ask.asked == ["describe"]
     assert len(made.data["apis"]) >= 4
     assert {"reads", "writes"} == set(made.data["effects"].values())
+
+
+async def test_computed_books_are_such_as_the_service_would_have() -> None:
+    names = [("Belt sander", "woodwork"), ("Belt grinder", "metalwork"), ("Loft ladder", "ladders"), ("Cable 7", "electrical")]
+    told = {**REPLIES["describe"], "names": [{"name": n, "sort": s} for n, s in names]}
+    for number in range(4):
+        ask = YardAsk(describe=told)
+        ask.seed = f"seed {number}"
+        made = await library_of(ask, seed_document("tool_library_openapi.yaml", "api"))
+        state, today = made.data["state"], made.data["state"]["today"]
+        tools, loans = state["tools"], state["loans"]
+        assert made.data["domain"] != "software"
+        for tool in tools.values():
+            assert 0 <= tool["waiting"] <= 6
+            assert tool["waiting"] == sum(r["toolId"] == tool["id"] for r in state["reservations"].values())
+            assert 5 <= tool["deposit"] <= 27.5
+            assert tool["category"] == dict(names[:3]).get(tool["name"], tool["category"])
+            assert tool["name"] in dict(names[:3]) or tool["category"].removesuffix("s") in tool["name"]
+            opened = [n for n in loans.values() if n["toolId"] == tool["id"] and "returned" not in n]
+            assert len(opened) == (tool["state"] == "on_loan")
+        for loan in loans.values():
+            late = loan["due"] < loan.get("returned", today)
+            assert loan.get("returned", today) <= today
+            assert late or loan["fine"] == 0
 
 
 @pytest.mark.parametrize(("name", "kind"), DOCUMENTS)
