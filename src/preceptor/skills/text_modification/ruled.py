@@ -44,12 +44,14 @@ def vocabulary_limits(material: Material, kind: KindLike, seed: str) -> Instruct
     rules = [r for r in rules if against(r, text, {w.casefold() for k in facts(text, language, *drawn) for w in words(k)})]
     rule = one(rules, *drawn, "rule", name=lambda r: str(r["name"]))
     keep = [k for k in facts(text, language, *drawn) if rule["name"] != "without_words" or k.casefold() not in common]
+    if not keep:
+        raise Unfit("no name or number that would show whether the text was kept")
     free = keep if rule["name"] in ("short_words", "without_letter") else []
     rule |= {"least": max(20, len(said) // 2), "except": free}
     shown = rule | {"words": quoted(rule.get("words", ())), "letters": ", ".join(rule.get("letters", ""))}
     rules_said = kind.data["rules"].get(language, kind.data["rules"]["en"])
     wording = rules_said[rule["name"]].format(**shown)
-    request = request_for(kind, material, seed, rule=wording, keep=quoted(keep) or "—", least=rule["least"])
+    request = request_for(kind, material, seed, rule=wording, keep=quoted(keep), least=rule["least"])
     says = [str(rule[k]) for k in ("letter", "n") if k in rule] + list(rule.get("words", ())) + keep
     return task(material, kind, request, text, None, says, vocabulary=rule, keep=keep, rule=wording)
 
