@@ -13,7 +13,7 @@ from preceptor.flows.row import options_text
 from preceptor.flows.shapes import LETTERS, instruction_of
 from preceptor.models.scripted import prompt_of
 from preceptor.recipe import recipe_of
-from preceptor.skill import Kind, load_skill
+from preceptor.skill import Kind, Skill, load_skill
 from preceptor.types import Dropped, Gold, Instruction
 
 ROUTES = {
@@ -302,3 +302,50 @@ def test_the_voices_of_reading_comprehension_are_many_and_true_of_any_text_or_bo
     hints = load_skill("reading_comprehension").styles["hint"]
     assert len([h for h in hints if not h.get("suits")]) >= 30
     assert len({h["text"] for h in hints}) == len(hints)
+
+
+LISTENING = """
+    +++
+    [reply]
+    question = { type = "text", max = 200 }
+    answer = { type = "text", max = 100 }
+    +++
+    {{ block("passage", material.text) }}
+    {{ kind.name }}.{% if avoid %} Asked already: {{ avoid | join(" / ") }}{% endif %}
+"""
+FOUR = "".join(f'[[kind]]\nname = "k{n}"\nagent = "count"\n' for n in range(4))
+
+
+def listening(folder: Path, numbers: str = "") -> Skill:
+    text = f'title = "Small"\n[instruct]\npick = 4\n{numbers}'
+    return skill(folder, {"2_instruct/count.md": LISTENING, "2_instruct/taxonomy.toml": FOUR, "skill.toml": text})
+
+
+def by_kind(question: str) -> Any:
+    def says(request: Any) -> dict[str, str]:
+        name = request.slots["kind"].name
+        return {"question": question.format(name), "answer": "seventeen"}
+
+    return says
+
+
+async def test_each_kind_is_told_what_was_asked_of_the_material_before(tmp_path: Path) -> None:
+    ask = door({"*/count": by_kind("What of {} is told?")})
+    made = await instruct(material(), listening(tmp_path), ask)
+    asked = [thing.text for thing in made if isinstance(thing, Instruction)]
+    assert len(asked) == 4
+    assert [list(request.slots["avoid"]) for request in ask.requests] == [asked[:n] for n in range(4)]
+
+
+async def test_where_the_pack_says_so_all_kinds_are_asked_at_once(tmp_path: Path) -> None:
+    ask = door({"*/count": by_kind("What of {} is told?")})
+    await instruct(material(), listening(tmp_path, "one_by_one = false\n"), ask)
+    assert [list(request.slots["avoid"]) for request in ask.requests] == [[]] * 4
+
+
+async def test_a_question_that_another_kind_has_asked_is_dropped_with_its_reason(tmp_path: Path) -> None:
+    made = await instruct(material(), listening(tmp_path), door({"*/count": by_kind("How many berths are there?")}))
+    assert [isinstance(thing, Instruction) for thing in made] == [True, False, False, False]
+    assert {thing.reason for thing in made if isinstance(thing, Dropped)} == {
+        "asks again what is asked of this material: How many berths are there?"
+    }

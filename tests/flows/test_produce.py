@@ -61,7 +61,8 @@ async def test_a_kind_added_to_a_taxonomy_leaves_the_other_draws_as_they_were(tm
     )
 
     async def drawn(small: Any) -> list[str]:
-        return [e.instruction.kind for e in (await produce(document(), small, door(said))).examples]
+        instructed = (await produce(document(), small, door(said))).trace[1]
+        return [thing.kind for thing in instructed.out]  # rows and repeats: all of them ask the same
 
     old, new = await drawn(before), await drawn(after)
     assert len(old) == len(new) == 3
