@@ -192,7 +192,7 @@ class YardAsk:
             return await Calculator()(**arguments)
         return {
             "results": [
-                {"id": "d9", "title": "spool.py", "source": "yard/spool.py", "snippet": "def scrap(drum, yard): ...", "score": 2.1}
+                {"id": "d9", "title": "spool.py", "source": "yard/spool.py", "snippet": "scrap(drum, yard)", "score": 2.1}
             ]
         }
 
