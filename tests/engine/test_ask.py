@@ -20,6 +20,7 @@ from preceptor.errors import (
     StepError,
     ToolError,
 )
+from preceptor.models.limits import Fault, Lane, Patience
 from preceptor.types import Agent, Call, Completion, Field, Request
 
 AGENT = Agent("tiny/4_respond/answer", "Answer: {{ question }}", fields=(Field("answer"),))
@@ -257,3 +258,37 @@ async def test_what_was_in_the_air_at_a_crash_is_charged_at_its_worst_case(journ
 async def test_a_cap_without_a_price_is_refused(journal: Journal) -> None:
     with pytest.raises(RecipeError, match="none for: fake"):
         fakes.outside(journal, fakes.Fake(), cap=1.0)
+
+
+class Retrying(fakes.Fake):
+    """Sends over the lane of an endpoint; the first send of one question fails, and is slept over."""
+
+    def __init__(self, in_flight: int) -> None:
+        super().__init__(lambda _: GOOD)
+        self.lane = Lane("fake", in_flight, notice=lambda _: None, patience=Patience(base=0.8))
+        self.failed = False
+
+    async def complete(self, request: Request) -> Completion:
+        async def send() -> Completion:
+            if "Ill?" in str(request.messages) and not self.failed:
+                self.failed = True
+                raise Fault("transient", "reset")
+            return await super(Retrying, self).complete(request)
+
+        async def alive() -> bool:
+            return True
+
+        return await self.lane.call(send, "ill", alive)
+
+
+async def test_a_call_that_sleeps_before_its_retry_does_not_stop_the_others(journal: Journal) -> None:
+    model = Retrying(in_flight=2)
+    ask = ask_of(fakes.outside(journal, model, slots=2))
+    await ask(AGENT, question="Is it?")
+    sleeps = asyncio.create_task(ask(AGENT, question="Ill?"))
+    await asyncio.sleep(0.02)
+    await asyncio.wait_for(asyncio.gather(*(ask(AGENT, question=f"And {n}?") for n in range(20))), 2)
+    assert model.failed
+    assert not sleeps.done()
+    assert model.paid.total() == 21
+    assert (await asyncio.wait_for(sleeps, 10)).fields == {"answer": "yes"}

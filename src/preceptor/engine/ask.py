@@ -135,7 +135,12 @@ class Outside:
 
     async def pay(self, key: str, item: str, agent: Agent, request: Request, body: str, may_call: bool) -> Read:
         """The model's answer to `request`, read and stored. The slot is held until it is stored, so that a crash can
-        never owe more calls than there are slots."""
+        never owe more calls than there are slots.
+
+        It is held too while the model waits for its next try. Given back, it would let in a call whose answer could
+        arrive together with the retried one, and a crash would then owe both. The others go on in the slots that are left,
+        for the model frees its own while it sleeps; an endpoint's Retry-After stops all of them anyway.
+        """
         model = self.model_of(agent)
         self.air += 1
         try:

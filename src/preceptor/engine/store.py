@@ -355,8 +355,9 @@ class Store:
         that cannot have the row that they were made from beside them."""
         sql = (
             "SELECT i.skill, json_extract(p.body, '$.answerability'), count(*), sum(EXISTS (SELECT 1 FROM nodes AS b "
-            "JOIN nodes AS q ON q.item = b.item AND q.id = b.id AND q.type = 'instruction' JOIN nodes AS t ON t.item = b.item "
-            "AND t.parent = q.key AND t.type = 'example' AND t.status = 'accepted' WHERE b.item = n.item AND b.key = p.before)) "
+            "JOIN nodes AS q ON q.item = b.item AND q.id = b.id AND q.type = 'instruction' "
+            "JOIN nodes AS t ON t.item = b.item AND t.parent = q.key AND t.type = 'example' AND t.status = 'accepted' "
+            "WHERE b.item = n.item AND b.key = p.before)) "
             "FROM nodes AS n JOIN nodes AS p ON p.item = n.item AND p.key = n.parent JOIN items AS i ON i.id = n.item "
             "WHERE n.type = 'example' AND n.status = 'accepted' GROUP BY 1, 2 ORDER BY 1, 2"
         )
