@@ -21,18 +21,35 @@ if TYPE_CHECKING:
     from preceptor.testing.simulated import SimulatedTeacher, simulate
 
 WHERE = {
-    "ScriptedModel": "preceptor.models.scripted", "Line": "preceptor.models.scripted",
-    "FakeAsk": "preceptor.testing.fake", "SimulatedTeacher": "preceptor.testing.simulated",
-    "simulate": "preceptor.testing.simulated", "mutate": "preceptor.testing.mutators",
-    "MUTATORS": "preceptor.testing.mutators", "faults_of_pack": "preceptor.testing.packs",
-    "counts_of_skill": "preceptor.testing.packs", "gates": "preceptor.testing.gates",
-    "record": "preceptor.testing.golden", "replay_golden": "preceptor.testing.golden",
+    "ScriptedModel": "preceptor.models.scripted",
+    "Line": "preceptor.models.scripted",
+    "FakeAsk": "preceptor.testing.fake",
+    "SimulatedTeacher": "preceptor.testing.simulated",
+    "simulate": "preceptor.testing.simulated",
+    "mutate": "preceptor.testing.mutators",
+    "MUTATORS": "preceptor.testing.mutators",
+    "faults_of_pack": "preceptor.testing.packs",
+    "counts_of_skill": "preceptor.testing.packs",
+    "gates": "preceptor.testing.gates",
+    "record": "preceptor.testing.golden",
+    "replay_golden": "preceptor.testing.golden",
     "stale": "preceptor.testing.golden",
 }
 
 __all__ = [
-    "MUTATORS", "FakeAsk", "Line", "ScriptedModel", "SimulatedTeacher", "counts_of_skill", "faults_of_pack", "gates",
-    "mutate", "record", "replay_golden", "simulate", "stale",
+    "MUTATORS",
+    "FakeAsk",
+    "Line",
+    "ScriptedModel",
+    "SimulatedTeacher",
+    "counts_of_skill",
+    "faults_of_pack",
+    "gates",
+    "mutate",
+    "record",
+    "replay_golden",
+    "simulate",
+    "stale",
 ]
 
 

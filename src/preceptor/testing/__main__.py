@@ -26,8 +26,10 @@ def gates(skills: tuple[str, ...], kinds: tuple[str, ...], rows: int, why: bool)
 
     def tell(gate: Gate) -> None:
         mark = "  " if gate.holds else "✗ "
-        click.echo(f"{mark}{gate.skill + '/' + gate.kind:55} {gate.check:24} good {gate.passed:2}/{gate.good:<2}  "
-                   f"broken {gate.caught:3}/{gate.broken:<3}")
+        click.echo(
+            f"{mark}{gate.skill + '/' + gate.kind:55} {gate.check:24} good {gate.passed:2}/{gate.good:<2}  "
+            f"broken {gate.caught:3}/{gate.broken:<3}"
+        )
         for line in gate.told if why or not gate.holds else ():
             click.echo(f"      {line[:240]}")
 
@@ -37,8 +39,10 @@ def gates(skills: tuple[str, ...], kinds: tuple[str, ...], rows: int, why: bool)
     for kind, reason in table.unreached.items():
         click.echo(f"✗ {kind}: not reached: {reason}")
     missed = [g for g in table.gates if not g.holds]
-    click.echo(f"\n{len(table.gates)} gates, {len(missed)} miss; {len(table.judged)} kinds reached, not decided; "
-               f"{len(table.unreached)} not reached")
+    click.echo(
+        f"\n{len(table.gates)} gates, {len(missed)} miss; {len(table.judged)} kinds reached, not decided; "
+        f"{len(table.unreached)} not reached"
+    )
     sys.exit(0 if table.holds else 1)
 
 

@@ -12,8 +12,11 @@ from preceptor.flows.shapes import LETTERS
 from preceptor.testing.invent import clipped, shown
 from preceptor.types import Instruction
 
-UNTOLD = {"en": "The text does not say: that is not stated in it.", "de": "Das ist im Text nicht angegeben; er sagt es nicht.",
-          "hi": "यह पाठ में नहीं बताया गया है।"}
+UNTOLD = {
+    "en": "The text does not say: that is not stated in it.",
+    "de": "Das ist im Text nicht angegeben; er sagt es nicht.",
+    "hi": "यह पाठ में नहीं बताया गया है।",
+}
 SAYS = {
     "en": ("The text says:", "That is how the text has it, read from beginning to end.", "Answer:"),
     "de": ("Im Text steht:", "So steht es im Text, wenn man ihn von Anfang bis Ende liest.", "Antwort:"),

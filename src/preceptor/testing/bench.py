@@ -88,8 +88,16 @@ async def bench_of(skill: Skill, documents: Sequence[Document], folder: Path = P
 
 
 async def rows_of_kind(
-    kind: Kind, skill: Skill, documents: Sequence[Document], tools: Sequence[Tool], *, want: int = 6, passes: int = 3,
-    mutators: Sequence[str] = MUTATORS, teacher: SimulatedTeacher | None = None, planted: bool = True,
+    kind: Kind,
+    skill: Skill,
+    documents: Sequence[Document],
+    tools: Sequence[Tool],
+    *,
+    want: int = 6,
+    passes: int = 3,
+    mutators: Sequence[str] = MUTATORS,
+    teacher: SimulatedTeacher | None = None,
+    planted: bool = True,
 ) -> Bench:
     """Up to `want` right rows of the kind, and of each the wrong ones that the mutators make of it; with `planted`, also
     those with the one fault that a check is there for."""
@@ -166,8 +174,14 @@ async def decided(example: Example, names: Sequence[str], skill: Skill, tools: S
 
 
 def benches(
-    skill: Skill, kinds: Sequence[Kind], documents: Sequence[Document], *, want: int = 6, passes: int = 3,
-    tell: Callable[[Bench], None] = lambda _: None, planted: bool = True,
+    skill: Skill,
+    kinds: Sequence[Kind],
+    documents: Sequence[Document],
+    *,
+    want: int = 6,
+    passes: int = 3,
+    tell: Callable[[Bench], None] = lambda _: None,
+    planted: bool = True,
 ) -> list[Bench]:
     """One bench for each kind."""
 

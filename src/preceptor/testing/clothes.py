@@ -84,8 +84,10 @@ def _thread(source: Source, place: Sequence[Any]) -> dict[str, Any]:
 
 def _letters(source: Source, place: Sequence[Any]) -> dict[str, Any]:
     first, second = draw(NAMES, *place, "who", k=2)
-    text = (f"{first} wrote on 2 April 2021: {told(source, place, 3)}\n\n{second} replied the next day. "
-            f"{told(source, (*place, 2), 3)} So {first} said, and {second} agreed with it.\n\n{PLAIN.format(who=first)}")
+    text = (
+        f"{first} wrote on 2 April 2021: {told(source, place, 3)}\n\n{second} replied the next day. "
+        f"{told(source, (*place, 2), 3)} So {first} said, and {second} agreed with it.\n\n{PLAIN.format(who=first)}"
+    )
     while len(text) < 500:
         text += f" {first} also asked {second} to keep a copy of it for the house."
     return {"text": text, "people": [first, second]}
@@ -128,11 +130,21 @@ def _ticket(source: Source, place: Sequence[Any]) -> dict[str, Any]:
 
 def _session(who: str) -> str:
     """Paragraphs of plain sentences in which a name and a word come back: what a session of edits needs."""
-    return (f"The keeper opens the gate at seven. In the morning {who} looks after the register of boats. Most skippers sign "
-            f"the register without a word.\n\nTowards evening the gate is closed. The harbour is quiet then. Nobody but {who} "
-            "may write in the register.")
+    return (
+        f"The keeper opens the gate at seven. In the morning {who} looks after the register of boats. Most skippers sign "
+        f"the register without a word.\n\nTowards evening the gate is closed. The harbour is quiet then. Nobody but {who} "
+        "may write in the register."
+    )
 
 
-MAKERS = {"press_notice": _notice, "customer_review": _review, "forum_thread": _thread, "email_thread": _letters,
-          "staff_chat": _chat, "rough_draft": _draft, "records": _records, "support_ticket": _ticket}
+MAKERS = {
+    "press_notice": _notice,
+    "customer_review": _review,
+    "forum_thread": _thread,
+    "email_thread": _letters,
+    "staff_chat": _chat,
+    "rough_draft": _draft,
+    "records": _records,
+    "support_ticket": _ticket,
+}
 HANDLERS = {f"1_transform/{genre}": dresses for genre in MAKERS}

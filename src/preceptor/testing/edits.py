@@ -48,7 +48,8 @@ def _change(instruction: Instruction, goal: Any, source: Source, place: Sequence
     gold = instruction.gold
     value = shown(float(gold.value)) if gold and isinstance(gold.value, int | float) else str(gold.value if gold else "")
     holding = [s for s in source.unique if value and value in s] or [
-        q for q in (gold.evidence if gold else ()) if q and source.text.count(q) == 1]
+        q for q in (gold.evidence if gold else ()) if q and source.text.count(q) == 1
+    ]
     before = holding[0] if holding else one(source.unique, *place, "before")
     if goal.answerability != "answerable":
         after = before.replace(value, "some of it", 1) if value and value in before else _vague(before)
@@ -82,8 +83,14 @@ def _marked(made: dict[str, Any], by: dict[str, Field], change: tuple[str, str, 
         made["changes"] = [{"before": before, "after": after}, *({"before": s, "after": f"{s} So it is told."} for s in more)]
 
 
-def _answered(made: dict[str, Any], by: dict[str, Field], instruction: Instruction, goal: Any, change: tuple[str, str, str],
-              place: Sequence[Any]) -> None:
+def _answered(
+    made: dict[str, Any],
+    by: dict[str, Field],
+    instruction: Instruction,
+    goal: Any,
+    change: tuple[str, str, str],
+    place: Sequence[Any],
+) -> None:
     """The answer after the edit, in the shape's own field."""
     gold, new = instruction.gold, change[2]
     if gold is None:

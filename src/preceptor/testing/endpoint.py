@@ -41,8 +41,9 @@ def field_of(name: str, schema: Mapping[str, Any], optional: bool = False) -> Fi
 def fields_of(schema: Mapping[str, Any]) -> tuple[Field, ...]:
     """The declared fields that a JSON schema came from; the decline is left out."""
     required = schema.get("required", ())
-    return tuple(field_of(name, part, name not in required) for name, part in schema.get("properties", {}).items()
-                 if name != "decline")
+    return tuple(
+        field_of(name, part, name not in required) for name, part in schema.get("properties", {}).items() if name != "decline"
+    )
 
 
 async def answered(teacher: SimulatedTeacher, body: Mapping[str, Any]) -> tuple[str, Completion]:
@@ -79,8 +80,15 @@ async def serve(port: int, ledger: Path, delay: float = 0.0, told: Path | None =
         calls = [{"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.raw}} for c in done.calls]
         message: dict[str, Any] = {"role": "assistant", "content": done.content, **({"tool_calls": calls} if calls else {})}
         usage = {"prompt_tokens": done.prompt_tokens, "completion_tokens": done.completion_tokens}
-        return web.json_response({"id": key, "object": "chat.completion", "model": "simulated", "usage": usage, "choices": [
-            {"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}]})
+        return web.json_response(
+            {
+                "id": key,
+                "object": "chat.completion",
+                "model": "simulated",
+                "usage": usage,
+                "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}],
+            }
+        )
 
     async def models(request: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [{"id": "simulated", "object": "model"}]})

@@ -1,7 +1,7 @@
 """The door for tests of one step or one check: scripted replies, given tools, nothing stored.
 
-    ask = FakeAsk({"*/answer": {"answer": "Four.", "final": "4"}}, tools={"calculator": lambda **a: {"value": 4}})
-    verdict = await gold_number(example, skill, ask)
+ask = FakeAsk({"*/answer": {"answer": "Four.", "final": "4"}}, tools={"calculator": lambda **a: {"value": 4}})
+verdict = await gold_number(example, skill, ask)
 """
 
 import asyncio
@@ -80,8 +80,15 @@ class FakeAsk:
         self.requests: list[Request] = []
         held = tools if isinstance(tools, Mapping) else {tool.name: tool for tool in tools}
         self._tools: dict[str, Any] = dict(held)
-        self._slots = {"document": document, "language": document.language, "language_name": document.language,
-                       "domain": document.domain, "brief": "", "examples": [], **slots}
+        self._slots = {
+            "document": document,
+            "language": document.language,
+            "language_name": document.language,
+            "domain": document.domain,
+            "brief": "",
+            "examples": [],
+            **slots,
+        }
 
     async def __call__(
         self,
@@ -95,8 +102,9 @@ class FakeAsk:
     ) -> Reply:
         filled = {**self._slots, **slots}
         messages = prompts.messages(agent, filled, history)
-        request = Request(agent.name, messages, prompts.schema_of(agent), tuple(tools), agent.temperature,
-                          agent.max_tokens, sample, 0, filled)
+        request = Request(
+            agent.name, messages, prompts.schema_of(agent), tuple(tools), agent.temperature, agent.max_tokens, sample, 0, filled
+        )
         self.requests.append(request)
         read = read_completion(agent, await self.model.complete(request), bool(tools))
         if read.outcome == "declined":

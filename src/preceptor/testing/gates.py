@@ -58,8 +58,15 @@ class Table:
         return not self.unreached and all(gate.holds for gate in self.gates)
 
 
-def gates(skills: Sequence[str] = (), kinds: Sequence[str] = (), *, documents: Sequence[Document] | None = None, want: int = 6,
-          passes: int = 4, tell: Callable[[Gate], None] = lambda _: None) -> Table:
+def gates(
+    skills: Sequence[str] = (),
+    kinds: Sequence[str] = (),
+    *,
+    documents: Sequence[Document] | None = None,
+    want: int = 6,
+    passes: int = 4,
+    tell: Callable[[Gate], None] = lambda _: None,
+) -> Table:
     """The table of gates for all real kinds of the skills (default: all in the box)."""
     table = Table()
     held = list(documents) if documents is not None else default_documents()
@@ -70,8 +77,15 @@ def gates(skills: Sequence[str] = (), kinds: Sequence[str] = (), *, documents: S
     return table
 
 
-async def _gates(skill: Skill, kinds: Iterable[Kind], documents: Sequence[Document], table: Table, want: int, passes: int,
-                 tell: Callable[[Gate], None]) -> None:
+async def _gates(
+    skill: Skill,
+    kinds: Iterable[Kind],
+    documents: Sequence[Document],
+    table: Table,
+    want: int,
+    passes: int,
+    tell: Callable[[Gate], None],
+) -> None:
     golden: dict[str, list[Example]] = defaultdict(list)
     for row in await asyncio.to_thread(golden_rows, skill.path):
         golden[row.instruction.kind].append(row)
@@ -105,8 +119,15 @@ def _why(bench: Bench) -> str:
     return max(set(reasons), key=reasons.count)[:300] if reasons else "no document led to it"
 
 
-async def _of_kind(kind: Kind, skill: Skill, names: Sequence[str], bench: Bench, golden: Sequence[Example],
-                   by_hand: Sequence[Mapping[str, Any]], tools: Sequence[Tool]) -> list[Gate]:
+async def _of_kind(
+    kind: Kind,
+    skill: Skill,
+    names: Sequence[str],
+    bench: Bench,
+    golden: Sequence[Example],
+    by_hand: Sequence[Mapping[str, Any]],
+    tools: Sequence[Tool],
+) -> list[Gate]:
     """One gate for each deciding check that has a say in this kind."""
     found = {name: Gate(skill.name, kind.name, name) for name in names}
     right = [*(e for e in bench.right), *golden]
@@ -147,8 +168,9 @@ OTHER_ROUTE = "(wrong gold)"
 BY_GOLD = ("gold_edit", "gold_text", "gold_number", "gold_set", "gold_order", "gold_pairs", "gold_label", "option_key")
 
 
-async def _by_another_route(kind: Kind, skill: Skill, names: Sequence[str], right: Sequence[Example],
-                            tools: Sequence[Tool]) -> list[Gate]:
+async def _by_another_route(
+    kind: Kind, skill: Skill, names: Sequence[str], right: Sequence[Example], tools: Sequence[Tool]
+) -> list[Gate]:
     """A computed gold made wrong, and answered as it stands: a check that is not the builder's has to object."""
     gate = Gate(skill.name, kind.name, OTHER_ROUTE)
     others = [n for n in (*kind.checks, *skill.of("instruct", "checks")) if n not in BY_GOLD and not check_of(n, skill).needs]
@@ -202,17 +224,40 @@ def row_by_hand(line: Mapping[str, Any], skill: Skill) -> Example:
     document = Document("by-hand", str(line["text"]), "gates", language=language)
     material = Material(document, str(line.get("genre", "identity")), document.text, line.get("plan", {}), language=language)
     gold = line.get("gold") or {}
-    instruction: Instruction = from_json(Instruction, _json({
-        "kind": kind.name, "text": line["question"], "shape": kind.shape, "options": line.get("options", []),
-        "answerability": line.get("answerability", "answerable"), "data": {**kind.data, **line.get("data", {})},
-        "made_by": "by hand"}), material)
+    instruction: Instruction = from_json(
+        Instruction,
+        _json(
+            {
+                "kind": kind.name,
+                "text": line["question"],
+                "shape": kind.shape,
+                "options": line.get("options", []),
+                "answerability": line.get("answerability", "answerable"),
+                "data": {**kind.data, **line.get("data", {})},
+                "made_by": "by hand",
+            }
+        ),
+        material,
+    )
     if gold:
-        instruction = replace(instruction, gold=Gold(gold["form"], gold.get("value"), tuple(gold.get("evidence", ())),
-                                                     tuple(gold.get("accepts", ())), gold.get("made_by", "agent")))
+        instruction = replace(
+            instruction,
+            gold=Gold(
+                gold["form"],
+                gold.get("value"),
+                tuple(gold.get("evidence", ())),
+                tuple(gold.get("accepts", ())),
+                gold.get("made_by", "agent"),
+            ),
+        )
     final = line["final"] if isinstance(line["final"], str) else _json(line["final"])
     answer = str(line.get("answer", final))
-    return Example(instruction, answer, ({"role": "user", "content": str(line["question"])},
-                                         {"role": "assistant", "content": answer}), {"final": final, "answer": answer})
+    return Example(
+        instruction,
+        answer,
+        ({"role": "user", "content": str(line["question"])}, {"role": "assistant", "content": answer}),
+        {"final": final, "answer": answer},
+    )
 
 
 def _json(value: Any) -> str:

@@ -28,7 +28,8 @@ PLAIN_NUMBER = re.compile(r"(?<![\w.,/:-])\d{1,6}(?:\.\d{1,3})?(?![\w,./:-]|\.\d
 LOUD = re.compile(
     r"\d|\b(?:may|might|could|can|cannot|must|perhaps|possibly|probably|(?:un)?likely|tends?|sometimes|often|usually|some|least|part|partly"
     r"|appears?|seems?|suggests?|all|every|each|always|never|none|no|nobody|nothing|only|entirely|completely|wholly|solely"
-    r"|impossible|any|certainly)\b", re.I,
+    r"|impossible|any|certainly)\b",
+    re.I,
 )
 WORDS = ("therefore", "in fact", "on the whole", "at this point", "by contrast", "as before", "in the end", "once more")
 PEOPLE = ("Ada Brandt", "Tomas Ekelund", "Mira Osei", "Leon Varga", "Ines Duarte", "Pavel Novak")
@@ -214,8 +215,9 @@ def _text(field: Field, source: Source, place: Sequence[Any]) -> str:
 # ── generators, by what they reply with ──────────────────────────────────────────────────────────────────────────
 
 
-def question_fields(fields: Sequence[Field], source: Source, place: Sequence[Any], shape: str,
-                    data: Mapping[str, Any]) -> dict[str, Any]:
+def question_fields(
+    fields: Sequence[Field], source: Source, place: Sequence[Any], shape: str, data: Mapping[str, Any]
+) -> dict[str, Any]:
     """The reply of a generator whose kind has this shape. Raises Declined where the text does not hold what it takes."""
     by = {f.name: f for f in fields}
     made = invented(fields, source, place)
@@ -255,8 +257,11 @@ def question_fields(fields: Sequence[Field], source: Source, place: Sequence[Any
 
 def _question(field: Field, made: Mapping[str, Any], source: Source, place: Sequence[Any]) -> str:
     least, most = int(field.min or 1), int(field.max or TEXT_MOST)
-    said = ("Which of the following fits what is written here?" if "options" in made else
-            "Read what is written here and give what is asked for.")
+    said = (
+        "Which of the following fits what is written here?"
+        if "options" in made
+        else "Read what is written here and give what is asked for."
+    )
     if "statement" in made:
         said = f"What part does “{clipped(str(made['statement']), most - 60)}” play in the passage?"
     elif "detail" in made:
@@ -287,11 +292,22 @@ def _options(made: dict[str, Any], by: Mapping[str, Field], source: Source, plac
     ground = [s for s in source.quiet if s not in asked and asked[:30] not in s] or source.sentences
     start = int(fraction(*place, "from") * len(ground))
     for n in range(count):
-        texts.append(_option(ground[(start + 3 * n) % len(ground)], n, size, most, place) if english(source.text) else
-                     _foreign(source, n, size))
+        texts.append(
+            _option(ground[(start + 3 * n) % len(ground)], n, size, most, place)
+            if english(source.text)
+            else _foreign(source, n, size)
+        )
     made["options"] = [
-        {f.name: (roles[n] if f.name == "role" else texts[n] if f.name == "text" else
-                  value_of(f, source, (*place, "option", n, f.name))) for f in of.fields}
+        {
+            f.name: (
+                roles[n]
+                if f.name == "role"
+                else texts[n]
+                if f.name == "text"
+                else value_of(f, source, (*place, "option", n, f.name))
+            )
+            for f in of.fields
+        }
         for n in range(count)
     ]
     for n, entry in enumerate(made["options"]):
@@ -301,7 +317,7 @@ def _options(made: dict[str, Any], by: Mapping[str, Field], source: Source, plac
         if name in made:
             for entry, role in zip(made[name], roles):
                 entry["role"] = role
-            made[name] = made[name][: len(roles)] + [{**made[name][0], "role": r} for r in roles[len(made[name]):]]
+            made[name] = made[name][: len(roles)] + [{**made[name][0], "role": r} for r in roles[len(made[name]) :]]
             for n, entry in enumerate(made[name]):
                 if "form" in entry:
                     entry["form"] = f"All {'ABCDE'[n % 5]} are B; x is {'not ' if n else ''}B; so x is {'' if n else 'not '}A"
@@ -347,8 +363,16 @@ def loud() -> frozenset[str]:
 
 
 MARKS = ("there", "then", "hence", "here", "though", "again", "still", "too")
-FILLERS = ("as told", "by the author", "in these lines", "to the reader", "with reason", "on this page", "of that matter",
-           "at heart")
+FILLERS = (
+    "as told",
+    "by the author",
+    "in these lines",
+    "to the reader",
+    "with reason",
+    "on this page",
+    "of that matter",
+    "at heart",
+)
 REASONS = (
     "Two sentences of the text carry this together, and nothing in it stands against them.",
     "It reaches further than its ground; half of what it claims is told nowhere.",
@@ -375,9 +399,13 @@ def _stands(made: dict[str, Any]) -> None:
     """Where two parties stand: on the credited statement they part (or agree, where agreement is asked for)."""
     agree = any(entry["role"] == "disputed" for entry in made["stands"])
     for entry in made["stands"]:
-        first, second = {"credited": ("affirms", "affirms" if agree else "denies"), "accepted_by_both": ("affirms", "affirms"),
-                         "disputed": ("affirms", "denies"), "one_is_silent": ("affirms", "silent"),
-                         "held_by_one": ("affirms", "silent")}.get(entry["role"], ("silent", "silent"))
+        first, second = {
+            "credited": ("affirms", "affirms" if agree else "denies"),
+            "accepted_by_both": ("affirms", "affirms"),
+            "disputed": ("affirms", "denies"),
+            "one_is_silent": ("affirms", "silent"),
+            "held_by_one": ("affirms", "silent"),
+        }.get(entry["role"], ("silent", "silent"))
         entry["first"], entry["second"] = first, second
         for who, stand in (("first_quote", first), ("second_quote", second)):
             if stand == "silent":
@@ -409,8 +437,13 @@ def _sum(by: Mapping[str, Field], source: Source, place: Sequence[Any]) -> dict[
     question = question if len(question) <= most else "By how much is the greater of the two figures greater?"
     if "+ 1" in by["formula"].about or "added up" in by["formula"].about:
         return _count(by, working, source, place)
-    return {"working": working, "formula": formula, "answer": answer, "question": question,
-            **({"unit": None if by["unit"].optional else "units"} if "unit" in by else {})}
+    return {
+        "working": working,
+        "formula": formula,
+        "answer": answer,
+        "question": question,
+        **({"unit": None if by["unit"].optional else "units"} if "unit" in by else {}),
+    }
 
 
 def _count(by: Mapping[str, Field], working: list[dict[str, Any]], source: Source, place: Sequence[Any]) -> dict[str, Any]:
@@ -419,8 +452,12 @@ def _count(by: Mapping[str, Field], working: list[dict[str, Any]], source: Sourc
     if len(quotes) < max(3, int(by["working"].min or 3)):
         raise Declined("there is too little here to be counted")
     entries = [{k: (quote if k == "quote" else 1 if k == "value" else "one of them") for k in working[0]} for quote in quotes]
-    return {"working": entries, "formula": " + ".join("1" for _ in entries), "answer": len(entries),
-            "question": "How many of the things that are meant here does the text name, each counted once?"}
+    return {
+        "working": entries,
+        "formula": " + ".join("1" for _ in entries),
+        "answer": len(entries),
+        "question": "How many of the things that are meant here does the text name, each counted once?",
+    }
 
 
 def _figure(by: Mapping[str, Field], source: Source, place: Sequence[Any]) -> dict[str, Any]:
@@ -515,8 +552,13 @@ def _short(by: Mapping[str, Field], source: Source, place: Sequence[Any]) -> dic
         room = min(80, max(20, most - 70))
         at = gap.find("____")
         start = max(0, at - room // 2)
-        made["question"] = sized(f"Which words of the text belong in the gap: “{gap[start : start + room]}”?",
-                                 int(by["question"].min or 1), most, source, place)
+        made["question"] = sized(
+            f"Which words of the text belong in the gap: “{gap[start : start + room]}”?",
+            int(by["question"].min or 1),
+            most,
+            source,
+            place,
+        )
     return made
 
 

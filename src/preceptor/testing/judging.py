@@ -9,7 +9,9 @@ from preceptor.testing.invent import Source, clipped, invented
 from preceptor.types import Agent, Instruction, Request
 
 TABLES: Mapping[str, tuple[str, str]] = {
-    "negation_test": ("falls", "stands"), "variance_test": ("opposite", "alike"), "form_test": ("same", "different"),
+    "negation_test": ("falls", "stands"),
+    "variance_test": ("opposite", "alike"),
+    "form_test": ("same", "different"),
 }
 """For each test that has a judge fill in a table: what it says of the key, and of the other options."""
 

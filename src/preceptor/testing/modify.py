@@ -11,12 +11,64 @@ from preceptor.checks.text import sentences
 from preceptor.types import Instruction
 
 ALPHABET = {
-    "a": "apples", "b": "bread", "c": "cold", "d": "days", "e": "even", "f": "fish", "g": "good", "h": "houses", "i": "in",
-    "j": "jam", "k": "kind", "l": "long", "m": "men", "n": "new", "o": "old", "p": "pots", "q": "quick", "r": "rain",
-    "s": "some", "t": "ten", "u": "up", "v": "vans", "w": "we", "x": "x-rays", "y": "years", "z": "zinc",
+    "a": "apples",
+    "b": "bread",
+    "c": "cold",
+    "d": "days",
+    "e": "even",
+    "f": "fish",
+    "g": "good",
+    "h": "houses",
+    "i": "in",
+    "j": "jam",
+    "k": "kind",
+    "l": "long",
+    "m": "men",
+    "n": "new",
+    "o": "old",
+    "p": "pots",
+    "q": "quick",
+    "r": "rain",
+    "s": "some",
+    "t": "ten",
+    "u": "up",
+    "v": "vans",
+    "w": "we",
+    "x": "x-rays",
+    "y": "years",
+    "z": "zinc",
 }
-BANK = ("we", "go", "by", "the", "old", "mill", "and", "see", "it", "run", "on", "days", "of", "rain", "men", "put", "up", "a",
-        "hut", "there", "is", "bread", "for", "us", "cold", "wind", "keeps", "fish", "fresh")
+BANK = (
+    "we",
+    "go",
+    "by",
+    "the",
+    "old",
+    "mill",
+    "and",
+    "see",
+    "it",
+    "run",
+    "on",
+    "days",
+    "of",
+    "rain",
+    "men",
+    "put",
+    "up",
+    "a",
+    "hut",
+    "there",
+    "is",
+    "bread",
+    "for",
+    "us",
+    "cold",
+    "wind",
+    "keeps",
+    "fish",
+    "fresh",
+)
 
 
 def solve(instruction: Instruction) -> str | None:
@@ -78,8 +130,17 @@ def _person(instruction: Instruction, data: Mapping[str, Any]) -> str:
     """I, me and my become the person's, outside quotation marks; the first of them becomes the name."""
     name, (he, him, his) = str(data["person"]["name"]), (str(f) for f in data["person"]["forms"])
     own = {"her": "her", "him": "his", "them": "their"}.get(him, his)
-    forms = {"i": he, "me": him, "my": own, "mine": own, "myself": f"{him}self", "i'm": f"{he} is", "i've": f"{he} has",
-             "i'd": f"{he} would", "i'll": f"{he} will"}
+    forms = {
+        "i": he,
+        "me": him,
+        "my": own,
+        "mine": own,
+        "myself": f"{him}self",
+        "i'm": f"{he} is",
+        "i've": f"{he} has",
+        "i'd": f"{he} would",
+        "i'll": f"{he} will",
+    }
     seen = False
 
     def other(match: re.Match[str]) -> str:
@@ -120,6 +181,10 @@ def _budget(instruction: Instruction, data: Mapping[str, Any]) -> str:
 
 
 SOLVERS: Mapping[str, Callable[[Instruction, Mapping[str, Any]], str]] = {
-    "vocabulary": _vocabulary, "acrostic": _acrostic, "person": _person, "sentence_words": _short, "min_words": _budget,
+    "vocabulary": _vocabulary,
+    "acrostic": _acrostic,
+    "person": _person,
+    "sentence_words": _short,
+    "min_words": _budget,
     "max_words": _budget,
 }

@@ -27,26 +27,107 @@ MUTATORS = ("number", "entity", "scope", "order", "argument", "polarity", "unit"
 STRANGERS = ("Marten Vale", "Oriel Tamsin", "Jonas Keel", "Petra Lindqvist")
 NUMBER = re.compile(r"(?<![\w])\d+(?:[.,]\d+)*")
 SCOPES = {
-    "all": "some", "every": "hardly any", "most": "all", "some": "all", "many": "all", "few": "all", "only": "mainly",
-    "always": "sometimes", "often": "always", "never": "rarely", "may": "must", "must": "may", "might": "must",
-    "can": "must", "should": "need not", "each": "one", "any": "no", "both": "neither", "several": "all", "whole": "half",
-    "alle": "einige", "einige": "alle", "jeder": "kaum einer", "nur": "auch", "immer": "manchmal", "kann": "muss",
+    "all": "some",
+    "every": "hardly any",
+    "most": "all",
+    "some": "all",
+    "many": "all",
+    "few": "all",
+    "only": "mainly",
+    "always": "sometimes",
+    "often": "always",
+    "never": "rarely",
+    "may": "must",
+    "must": "may",
+    "might": "must",
+    "can": "must",
+    "should": "need not",
+    "each": "one",
+    "any": "no",
+    "both": "neither",
+    "several": "all",
+    "whole": "half",
+    "alle": "einige",
+    "einige": "alle",
+    "jeder": "kaum einer",
+    "nur": "auch",
+    "immer": "manchmal",
+    "kann": "muss",
 }
 POLES = {
-    "is": "is not", "are": "are not", "was": "was not", "were": "were not", "has": "has not", "have": "have not",
-    "will": "will not", "would": "would not", "could": "could not", "does": "does not", "did": "did not", "more": "less",
-    "less": "more", "before": "after", "after": "before", "above": "below", "below": "above", "higher": "lower",
-    "lower": "higher", "true": "false", "false": "true", "yes": "no", "no": "yes", "with": "without", "without": "with",
-    "first": "last", "last": "first", "ist": "ist nicht", "sind": "sind nicht", "war": "war nicht", "mehr": "weniger",
-    "hat": "hat nicht", "wird": "wird nicht",
+    "is": "is not",
+    "are": "are not",
+    "was": "was not",
+    "were": "were not",
+    "has": "has not",
+    "have": "have not",
+    "will": "will not",
+    "would": "would not",
+    "could": "could not",
+    "does": "does not",
+    "did": "did not",
+    "more": "less",
+    "less": "more",
+    "before": "after",
+    "after": "before",
+    "above": "below",
+    "below": "above",
+    "higher": "lower",
+    "lower": "higher",
+    "true": "false",
+    "false": "true",
+    "yes": "no",
+    "no": "yes",
+    "with": "without",
+    "without": "with",
+    "first": "last",
+    "last": "first",
+    "ist": "ist nicht",
+    "sind": "sind nicht",
+    "war": "war nicht",
+    "mehr": "weniger",
+    "hat": "hat nicht",
+    "wird": "wird nicht",
 }
 UNITS = {
-    "km": "m", "m": "km", "kg": "g", "g": "kg", "mg": "g", "cm": "mm", "mm": "cm", "kilometres": "metres", "metres": "miles",
-    "meters": "miles", "miles": "metres", "feet": "metres", "hours": "minutes", "minutes": "hours", "seconds": "minutes",
-    "days": "weeks", "weeks": "days", "months": "years", "years": "months", "euros": "dollars", "dollars": "euros",
-    "pounds": "dollars", "%": " per mille", "percent": "per mille", "per cent": "per mille", "million": "thousand",
-    "thousand": "million", "billion": "million", "€": "$", "$": "€", "£": "€", "bytes": "bits", "bits": "bytes",
-    "Euro": "Dollar", "Jahre": "Monate", "Tage": "Wochen", "Stunden": "Minuten", "Prozent": "Promille",
+    "km": "m",
+    "m": "km",
+    "kg": "g",
+    "g": "kg",
+    "mg": "g",
+    "cm": "mm",
+    "mm": "cm",
+    "kilometres": "metres",
+    "metres": "miles",
+    "meters": "miles",
+    "miles": "metres",
+    "feet": "metres",
+    "hours": "minutes",
+    "minutes": "hours",
+    "seconds": "minutes",
+    "days": "weeks",
+    "weeks": "days",
+    "months": "years",
+    "years": "months",
+    "euros": "dollars",
+    "dollars": "euros",
+    "pounds": "dollars",
+    "%": " per mille",
+    "percent": "per mille",
+    "per cent": "per mille",
+    "million": "thousand",
+    "thousand": "million",
+    "billion": "million",
+    "€": "$",
+    "$": "€",
+    "£": "€",
+    "bytes": "bits",
+    "bits": "bytes",
+    "Euro": "Dollar",
+    "Jahre": "Monate",
+    "Tage": "Wochen",
+    "Stunden": "Minuten",
+    "Prozent": "Promille",
 }
 ROLE_OF = {
     "scope": ("broad", "narrow", "extreme", "strong", "weak", "grand", "overshoot", "more_than", "falls_short", "inflated"),
@@ -55,7 +136,8 @@ ROLE_OF = {
     "entity": ("voice", "group", "wrong_target", "other", "topic", "subject"),
     "argument": ("half_right", "part", "misnamed", "premise", "conditions", "distorted"),
     "span": ("means", "detail", "one_part", "says_what", "repeats", "stated", "background"),
-    "number": (), "unit": (),
+    "number": (),
+    "unit": (),
 }
 
 Fields = Mapping[str, Any]
@@ -275,8 +357,11 @@ def order(text: str, ground: str, at: Sequence[Any]) -> str | None:
     """Two neighbouring lines, sentences or words change places."""
     for pattern in (r"\n+", r"(?<=[.!?]) +", r" +"):
         pieces = re.split(f"({pattern})", text)
-        places = [i for i in range(0, len(pieces) - 2, 2) if pieces[i].strip() and pieces[i + 2].strip()
-                  and pieces[i] != pieces[i + 2]]
+        places = [
+            i
+            for i in range(0, len(pieces) - 2, 2)
+            if pieces[i].strip() and pieces[i + 2].strip() and pieces[i] != pieces[i + 2]
+        ]
         if places:
             i = int(one([str(p) for p in places], *at))
             pieces[i], pieces[i + 2] = pieces[i + 2], pieces[i]
@@ -303,8 +388,14 @@ def span(text: str, ground: str, at: Sequence[Any]) -> str | None:
 
 
 MAKE: Mapping[str, Callable[[str, str, Sequence[Any]], str | None]] = {
-    "number": number, "entity": entity, "scope": scope, "order": order, "argument": argument, "polarity": polarity,
-    "unit": unit, "span": span,
+    "number": number,
+    "entity": entity,
+    "scope": scope,
+    "order": order,
+    "argument": argument,
+    "polarity": polarity,
+    "unit": unit,
+    "span": span,
 }
 
 
@@ -397,15 +488,25 @@ def sibling(value: str, instruction: Instruction, at: Sequence[Any]) -> str:
 
 TEXTUAL = frozenset(("number", "entity", "scope", "order", "argument", "polarity", "unit", "span"))
 NOTICES: Mapping[str, frozenset[str]] = {
-    "gold_text": TEXTUAL, "gold_number": frozenset(("number", "polarity", "unit")), "gold_set": TEXTUAL,
-    "gold_order": frozenset(("order", "argument")), "gold_pairs": frozenset(("argument", "order", "entity")),
-    "option_key": TEXTUAL, "gold_label": TEXTUAL, "answerability": TEXTUAL, "gold_edit": TEXTUAL,
+    "gold_text": TEXTUAL,
+    "gold_number": frozenset(("number", "polarity", "unit")),
+    "gold_set": TEXTUAL,
+    "gold_order": frozenset(("order", "argument")),
+    "gold_pairs": frozenset(("argument", "order", "entity")),
+    "option_key": TEXTUAL,
+    "gold_label": TEXTUAL,
+    "answerability": TEXTUAL,
+    "gold_edit": TEXTUAL,
     "end_state": frozenset(("number", "entity", "argument", "scope", "span", "unit", "order")),
     "gold_calls": frozenset(("number", "entity", "argument", "scope", "span", "unit")),
-    "outcome_right": frozenset(("polarity",)), "answer_reports": frozenset(("number", "entity", "argument", "unit")),
-    **dict.fromkeys(("results_true", "policy_held", "budget_held", "no_obedience", "asked_first", "no_call", "arguments_given"),
-                    frozenset()),
-    "content_words_kept": frozenset(("number",)), "vocabulary_rule": frozenset(), "person_changed": frozenset(),
+    "outcome_right": frozenset(("polarity",)),
+    "answer_reports": frozenset(("number", "entity", "argument", "unit")),
+    **dict.fromkeys(
+        ("results_true", "policy_held", "budget_held", "no_obedience", "asked_first", "no_call", "arguments_given"), frozenset()
+    ),
+    "content_words_kept": frozenset(("number",)),
+    "vocabulary_rule": frozenset(),
+    "person_changed": frozenset(),
     "acrostic_spells": frozenset(("order",)),
 }
 """By deciding check: the mutators whose work it must reject. A check that is not named must reject all of them; one with

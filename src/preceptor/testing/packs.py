@@ -25,10 +25,21 @@ from preceptor.skill import Goal, Kind, Skill, load_skill, nearest
 from preceptor.testing.invent import Source, invented, question_fields
 from preceptor.types import Agent, Document, Gold, Instruction, Material, Option
 
-OVERRIDDEN = {"1_transform": "transform", "2_instruct": "instruct", "3_refine": "refine", "4_respond": "respond",
-              "5_verify": "verify"}
-STYLE_KEYS = {"format": ("name", "final"), "length": ("name", "wording"), "register": ("name",), "system": ("text",),
-              "layout": ("name", "template"), "hint": ("text",)}
+OVERRIDDEN = {
+    "1_transform": "transform",
+    "2_instruct": "instruct",
+    "3_refine": "refine",
+    "4_respond": "respond",
+    "5_verify": "verify",
+}
+STYLE_KEYS = {
+    "format": ("name", "final"),
+    "length": ("name", "wording"),
+    "register": ("name",),
+    "system": ("text",),
+    "layout": ("name", "template"),
+    "hint": ("text",),
+}
 FORMS = ("prose", "dialogue", "table", "code", "api", "verse")
 SAMPLE = (
     "The mill at Brede was bought by Anna Lindqvist in 1871 for 4,200 crowns. It had two wheels and ground rye and barley "
@@ -119,7 +130,7 @@ def _kinds(skill: Skill) -> Iterator[str]:
             yield f"{here}: nothing decides it: no deciding check, and no check that asks a judge"
         for role in {need for check in checks_of_kind(kind, skill) if check.name in kind.checks for need in check.needs}:
             if role not in kind.needs and not deciding(kind, skill):
-                yield f"{here}: its only check asks a {role}; say needs = [\"{role}\"]"
+                yield f'{here}: its only check asks a {role}; say needs = ["{role}"]'
 
 
 def _maker(kind: Kind, skill: Skill, here: str) -> Iterator[str]:
@@ -241,10 +252,27 @@ def _unknown_slots(agent: Agent, skill: Skill, file: str) -> Iterator[str]:
         yield f"{file}: nothing fills the slot {name!r}; {nearest(name, known - {'block'})}"
 
 
-DEFAULT_SLOTS = frozenset((
-    "genre", "material", "kind", "avoid", "hints", "instruction", "goal", "suggestion", "task", "format", "material_text",
-    "draft", "final", "problems", "results", "critique", "drawn",
-))
+DEFAULT_SLOTS = frozenset(
+    (
+        "genre",
+        "material",
+        "kind",
+        "avoid",
+        "hints",
+        "instruction",
+        "goal",
+        "suggestion",
+        "task",
+        "format",
+        "material_text",
+        "draft",
+        "final",
+        "problems",
+        "results",
+        "critique",
+        "drawn",
+    )
+)
 """What the flows' own steps fill: a pack's step may hand on to them."""
 
 
@@ -279,8 +307,14 @@ def _rendered(agent: Agent, skill: Skill, step: str, file: str) -> Iterator[str]
 
 def common() -> dict[str, Any]:
     """The slots that reach every prompt."""
-    return {"document": DOCUMENT, "language": "en", "language_name": "English", "domain": "general", "brief": "",
-            "examples": []}
+    return {
+        "document": DOCUMENT,
+        "language": "en",
+        "language_name": "English",
+        "domain": "general",
+        "brief": "",
+        "examples": [],
+    }
 
 
 def samples(agent: Agent, skill: Skill, step: str) -> Iterator[dict[str, Any]]:
@@ -295,8 +329,15 @@ def samples(agent: Agent, skill: Skill, step: str) -> Iterator[dict[str, Any]]:
                     made = instruction(kind, material, skill)
                     extra: dict[str, Any] = {"instruction": made} if kind.name in skill.builders else {}
                     for hints, avoid in (("", ()), ("as a nurse would ask", ("An earlier question?",))):
-                        yield {**common(), "material": material, "kind": kind, "hints": hints, "avoid": avoid,
-                               "drawn": drawn_for(agent.draws, "sample"), **extra}
+                        yield {
+                            **common(),
+                            "material": material,
+                            "kind": kind,
+                            "hints": hints,
+                            "avoid": avoid,
+                            "drawn": drawn_for(agent.draws, "sample"),
+                            **extra,
+                        }
         case "3_refine":
             for goal in [g for g in skill.goals if file in (g.suggester, g.editor)]:
                 for kind in _kinds_of(goal, skill):
@@ -313,13 +354,23 @@ def samples(agent: Agent, skill: Skill, step: str) -> Iterator[dict[str, Any]]:
                 yield shown
 
 
-FORMAT: Mapping[str, str] = {"name": "plain", "final": "the bare answer", "about": "", "length": "short", "register": "neutral",
-                              "untold": "not in the text", "mistaken": "false premise:"}
+FORMAT: Mapping[str, str] = {
+    "name": "plain",
+    "final": "the bare answer",
+    "about": "",
+    "length": "short",
+    "register": "neutral",
+    "untold": "not in the text",
+    "mistaken": "false premise:",
+}
 
 
 def _kinds_of(goal: Goal, skill: Skill) -> list[Kind]:
-    fit = [k for k in skill.kinds if k.tier == "real" and (not goal.kinds or k.name in goal.kinds)
-           and (not goal.shapes or k.shape in goal.shapes)]
+    fit = [
+        k
+        for k in skill.kinds
+        if k.tier == "real" and (not goal.kinds or k.name in goal.kinds) and (not goal.shapes or k.shape in goal.shapes)
+    ]
     return list({k.shape: k for k in fit}.values())
 
 
@@ -340,9 +391,18 @@ def instruction(kind: Kind, material: Material, skill: Skill) -> Instruction:
             fields = question_fields(agent.fields, Source(material.text), ("sample", kind.name), kind.shape, kind.data)
             fields = dict(with_drawn(fields, drawn_for(agent.draws, "sample"), agent))
             return instruction_of(kind, material, fields, agent.name, "sample")
-    options = tuple(Option(f"option {letter}", role, "a reason") for letter, role in
-                    zip("ABCD", ("too_broad", "credited", "reversed", "too_narrow")))
+    options = tuple(
+        Option(f"option {letter}", role, "a reason")
+        for letter, role in zip("ABCD", ("too_broad", "credited", "reversed", "too_narrow"))
+    )
     choice = kind.shape == "multiple_choice"
     gold = Gold("option", "B", (SAMPLE[:60],)) if choice else Gold("text", "1871", (SAMPLE[:60],))
-    return Instruction(material, kind.name, "When was the mill bought?", kind.shape, options if choice else (), gold,
-                       data={**kind.data, "shown": ["a", "b"]} if kind.shape == "order" else kind.data)
+    return Instruction(
+        material,
+        kind.name,
+        "When was the mill bought?",
+        kind.shape,
+        options if choice else (),
+        gold,
+        data={**kind.data, "shown": ["a", "b"]} if kind.shape == "order" else kind.data,
+    )

@@ -27,8 +27,10 @@ async def carried_out(example: Example, messages: Sequence[Message], ask: Ask) -
     results, state = await replay(example.instruction, [{"name": m.name, "arguments": m.arguments} for m in made], ask)
     ids = [call["id"] for m in messages for call in m.get("tool_calls") or ()]
     shown = {key: told(result) for key, result in zip(ids, results, strict=True)}
-    said = tuple({**m, "content": shown.get(str(m.get("tool_call_id")), m["content"])} if m.get("role") == "tool" else m
-                 for m in messages)
+    said = tuple(
+        {**m, "content": shown.get(str(m.get("tool_call_id")), m["content"])} if m.get("role") == "tool" else m
+        for m in messages
+    )
     return replace(example, messages=said, data={**example.data, "state": state, "results": results}, verdicts=())
 
 
@@ -201,8 +203,11 @@ def _some_arguments(example: Example, name: str, turn: int = 0) -> dict[str, Any
         elif part["type"] == "array":
             given[parameter] = []
         elif "id" in parameter.split("_") or parameter.endswith("id"):
-            near = [c for c, key in zip(collections, (k for k, v in state.items() if isinstance(v, Mapping)))
-                    if parameter.split("_")[0][:4] in key] or collections
+            near = [
+                c
+                for c, key in zip(collections, (k for k, v in state.items() if isinstance(v, Mapping)))
+                if parameter.split("_")[0][:4] in key
+            ] or collections
             given[parameter] = one(near[0], "planted", example.id, turn) if near and near[0] else "X-1"
         else:
             given[parameter] = "something else"
@@ -215,8 +220,13 @@ def _some_arguments(example: Example, name: str, turn: int = 0) -> dict[str, Any
 def with_answer(example: Example, text: str) -> Example:
     """The row with this text for its answer."""
     last = {**example.messages[-1], "content": text}
-    return replace(example, answer=text, fields={**example.fields, "final": text, "answer": text},
-                   messages=(*example.messages[:-1], last), verdicts=())
+    return replace(
+        example,
+        answer=text,
+        fields={**example.fields, "final": text, "answer": text},
+        messages=(*example.messages[:-1], last),
+        verdicts=(),
+    )
 
 
 async def forbidden_word(example: Example, ask: Ask) -> Example | None:
@@ -255,10 +265,20 @@ async def less_said(example: Example, ask: Ask) -> Example | None:
 
 
 PLANTS: Mapping[str, Plant] = {
-    "results_true": other_result, "policy_held": without_a_yes, "budget_held": one_too_many, "no_obedience": obedient,
-    "asked_first": guessed, "no_call": needless_call, "outcome_right": wrong_end, "answer_reports": wrong_report,
-    "arguments_given": made_up_argument, "end_state": other_argument, "gold_calls": other_argument,
-    "vocabulary_rule": forbidden_word, "acrostic_spells": other_initial, "person_changed": speaks_again,
+    "results_true": other_result,
+    "policy_held": without_a_yes,
+    "budget_held": one_too_many,
+    "no_obedience": obedient,
+    "asked_first": guessed,
+    "no_call": needless_call,
+    "outcome_right": wrong_end,
+    "answer_reports": wrong_report,
+    "arguments_given": made_up_argument,
+    "end_state": other_argument,
+    "gold_calls": other_argument,
+    "vocabulary_rule": forbidden_word,
+    "acrostic_spells": other_initial,
+    "person_changed": speaks_again,
     "content_words_kept": less_said,
 }
 """By check: how a right row is broken so that this check, and perhaps no other, has to see it."""

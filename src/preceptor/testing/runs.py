@@ -18,8 +18,14 @@ Wrap = Callable[[Tool], Tool]
 
 
 def run_with(
-    recipe: Recipe, into: Path, models: Mapping[str, Model], *, skills: Mapping[str, Skill] | None = None,
-    documents: Sequence[Document] | None = None, limit: int = 0, wrap: Wrap = lambda tool: tool,
+    recipe: Recipe,
+    into: Path,
+    models: Mapping[str, Model],
+    *,
+    skills: Mapping[str, Skill] | None = None,
+    documents: Sequence[Document] | None = None,
+    limit: int = 0,
+    wrap: Wrap = lambda tool: tool,
 ) -> factory.Run:
     """A run of the recipe in `into`, with `models` by role, `skills` in place of those loaded, and each tool wrapped."""
     named = {role: "given" for role in models if role in ("teacher", "judge", "weak")}
@@ -40,8 +46,9 @@ async def _run(
         await journal.remember("skipped", plan.skipped())
         await journal.remember("quotas", plan.quotas())
         examples = factory.examples_of(plan.recipe)
-        ended = await engine.run(factory.items_of(plan, documents), factory.work(plan), factory.door(outside, plan, examples),
-                                 outside, signals=False)
+        ended = await engine.run(
+            factory.items_of(plan, documents), factory.work(plan), factory.door(outside, plan, examples), outside, signals=False
+        )
     finally:
         for model in dict.fromkeys(models.values()):
             await model.close()

@@ -21,7 +21,7 @@ from preceptor.types import Agent, Call, Completion, Instruction, Request
 PLACES = ("hall 12", "yard C4", "shelf 114", "bay B27", "vault 31", "loft 208")
 SHALL = "Shall I go ahead with it?"
 PLAIN_NOUN = re.compile(r"(?<![\w])[a-z]{4,9}(?![\w])")
-CODE = '''def _entry(state, key):
+CODE = """def _entry(state, key):
     found = state["{noun}s"].get(str(key))
     if found is None:
         raise ApiError("no such entry: " + str(key) + "; look it up first")
@@ -66,7 +66,7 @@ def pause_{noun}(state, {noun}_id, until="open end"):
         raise ApiError("it is paused already")
     found["paused"] = until
     return {{"id": found["id"], "paused": until}}
-'''
+"""
 
 
 def noun_of(source: Source) -> str:
@@ -84,21 +84,54 @@ def apis(noun: str) -> list[dict[str, Any]]:
         return {"name": name, "kind": "string", "about": about, "required": required, "choices": []}
 
     def api(name: str, does: str, effect: str, returns: str, fails: str, *parameters: dict[str, Any]) -> dict[str, Any]:
-        return {"name": f"{name}_{noun}", "does": does, "effect": effect, "returns": returns, "fails_when": fails,
-                "parameters": list(parameters)}
+        return {
+            "name": f"{name}_{noun}",
+            "does": does,
+            "effect": effect,
+            "returns": returns,
+            "fails_when": fails,
+            "parameters": list(parameters),
+        }
 
     unknown = "there is nothing with that id"
     return [
-        api("find", "Looks things up by what a person remembers of their name.", "reads", "a list of id, name and status",
-            "never; the list may be empty", text("words", "one or more words of the name")),
+        api(
+            "find",
+            "Looks things up by what a person remembers of their name.",
+            "reads",
+            "a list of id, name and status",
+            "never; the list may be empty",
+            text("words", "one or more words of the name"),
+        ),
         api("get", "Shows one record in full, as it stands in the books.", "reads", "the whole record", unknown, key),
-        api("move", "Brings one thing to another place and notes where it stands now.", "writes", "id, place and days",
-            "it is there already, or it is closed", key, text("place", "where it is to stand, such as bay B27"),
-            {**text("days", "for how many days it stands there"), "kind": "integer"}),
-        api("scrap", "Scraps one thing for good; this cannot be taken back.", "writes", "id and status",
-            "it has gone already", key, text("reason", "why, in a few words")),
-        api("pause", "Takes one thing out of use for a time and notes until when.", "writes", "id and day",
-            "it is paused already, or it is closed", key, text("until", "the last day, written YYYY-MM-DD", False)),
+        api(
+            "move",
+            "Brings one thing to another place and notes where it stands now.",
+            "writes",
+            "id, place and days",
+            "it is there already, or it is closed",
+            key,
+            text("place", "where it is to stand, such as bay B27"),
+            {**text("days", "for how many days it stands there"), "kind": "integer"},
+        ),
+        api(
+            "scrap",
+            "Scraps one thing for good; this cannot be taken back.",
+            "writes",
+            "id and status",
+            "it has gone already",
+            key,
+            text("reason", "why, in a few words"),
+        ),
+        api(
+            "pause",
+            "Takes one thing out of use for a time and notes until when.",
+            "writes",
+            "id and day",
+            "it is paused already, or it is closed",
+            key,
+            text("until", "the last day, written YYYY-MM-DD", False),
+        ),
     ]
 
 
@@ -124,13 +157,21 @@ def fills(teacher: Any, agent: Agent, request: Request) -> Any:
     labels = [clipped(n, 40) for n in dict.fromkeys((*document.names, *PEOPLE))][:6]
     names = [*labels, f"{labels[0]} the younger"]
     records = [
-        {"id": f"{noun[:2].upper()}-{2041 + 37 * n}", "name": name, "place": PLACES[n % len(PLACES)],
-         "weight_kg": 117 + 61 * n, "status": "closed" if n == 3 else "open",
-         "note": "stands behind the door"}
+        {
+            "id": f"{noun[:2].upper()}-{2041 + 37 * n}",
+            "name": name,
+            "place": PLACES[n % len(PLACES)],
+            "weight_kg": 117 + 61 * n,
+            "status": "closed" if n == 3 else "open",
+            "note": "stands behind the door",
+        }
         for n, name in enumerate(names)
     ]
-    return {"today": "2025-03-14", "policy": [],
-            "collections": [{"name": f"{noun}s", "records": [orjson.dumps(r).decode() for r in records]}]}
+    return {
+        "today": "2025-03-14",
+        "policy": [],
+        "collections": [{"name": f"{noun}s", "records": [orjson.dumps(r).decode() for r in records]}],
+    }
 
 
 def _noun(library: str) -> str:
@@ -143,8 +184,13 @@ def programmes(teacher: Any, agent: Agent, request: Request) -> Any:
     noun, rows = _noun(str(request.slots["library"])), rows_of(str(request.slots["state"]))
     first = next(r for r in rows if r["status"] == "open")
     key = {f"{noun}_id": first["id"]}
-    samples = {"find": {"words": first["name"].split()[0]}, "get": key, "move": {**key, "place": "attic 9", "days": 14},
-               "scrap": {**key, "reason": "worn out"}, "pause": {**key, "until": "2025-05-02"}}
+    samples = {
+        "find": {"words": first["name"].split()[0]},
+        "get": key,
+        "move": {**key, "place": "attic 9", "days": 14},
+        "scrap": {**key, "reason": "worn out"},
+        "pause": {**key, "until": "2025-05-02"},
+    }
     made = [{"api": f"{name}_{noun}", "arguments": orjson.dumps(given).decode()} for name, given in samples.items()]
     return {"code": CODE.format(noun=noun), "samples": made}
 
@@ -174,10 +220,17 @@ def plans(teacher: Any, agent: Agent, request: Request) -> Any:
     made = invented(agent.fields, Source(str(slots["library"])), place)
     for name in ("lacking", "change", "report"):
         made.pop(name, None)
-    return {**made, "person": "A storeman with gloves on, who types with one finger between two deliveries.",
-            "mood": "hurried", "words": 25, "goal": "to have one thing of the house seen to before noon", "report": [], **more,
-            "calls": [{"why": "the errand needs it", "api": name, "arguments": orjson.dumps(a).decode()} for name, a in calls],
-            "facts": facts}
+    return {
+        **made,
+        "person": "A storeman with gloves on, who types with one finger between two deliveries.",
+        "mood": "hurried",
+        "words": 25,
+        "goal": "to have one thing of the house seen to before noon",
+        "report": [],
+        **more,
+        "calls": [{"why": "the errand needs it", "api": name, "arguments": orjson.dumps(a).decode()} for name, a in calls],
+        "facts": facts,
+    }
 
 
 Chain = tuple[list[tuple[str, dict[str, Any]]], list[dict[str, Any]], dict[str, Any]]
@@ -210,8 +263,11 @@ def _chain(data: Mapping[str, Any], noun: str, row: Mapping[str, Any], place: Se
     if data.get("change"):
         other = one([p for p in PLACES if p not in (where, row["place"])], *place, "other")
         later = {"name": "the other place", "value": other, "said": "later"}
-        return [move, (f"move_{noun}", {**key, "place": other, "days": days})], [the_id, the_place, stays, later], {
-            "change": f"Sorry, not there after all: {other}."}
+        return (
+            [move, (f"move_{noun}", {**key, "place": other, "days": days})],
+            [the_id, the_place, stays, later],
+            {"change": f"Sorry, not there after all: {other}."},
+        )
     if int(data["calls"][0]) > 1 or data.get("linked") or data.get("budget"):
         return [find, move], [the_name, the_place, stays], {}
     return [move], [the_id, the_place, stays], {}
@@ -249,8 +305,13 @@ def extends(teacher: Any, agent: Agent, request: Request) -> Any:
     elif promise == "noise":
         facts = [*facts, {"name": "the badge", "value": "badge 7714", "said": "idle"}]
     wired = [{**c, "arguments": orjson.dumps(c["arguments"]).decode()} for c in calls]
-    return {"goal": "to have this seen to, and what goes with it, before noon", "calls": wired, "facts": facts,
-            "report": [str(v) for v in data["report"]], **more}
+    return {
+        "goal": "to have this seen to, and what goes with it, before noon",
+        "calls": wired,
+        "facts": facts,
+        "report": [str(v) for v in data["report"]],
+        **more,
+    }
 
 
 def _again(parent: Instruction) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -263,7 +324,10 @@ def _again(parent: Instruction) -> tuple[dict[str, Any], dict[str, Any]]:
                     if other in collection:
                         arguments = {**call["arguments"], name: other}
                         return {"api": call["name"], "arguments": arguments}, {
-                            "name": "the second number", "value": other, "said": "opening"}
+                            "name": "the second number",
+                            "value": other,
+                            "said": "opening",
+                        }
     raise Declined("there is no second one to do it for")
 
 
@@ -390,8 +454,16 @@ def _done(messages: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
 
 
 HANDLERS = {
-    "1_transform/api_synthesis": describes, "1_transform/api_from_text": describes, "1_transform/api_from_openapi": describes,
-    "1_transform/grow_by_hypothesis": grows, "1_transform/grow_by_retrieval": grows, "1_transform/database": fills,
-    "1_transform/simulator": programmes, "2_instruct/chain": plans, "2_instruct/goal": words, "4_respond/user": replies_as_user,
-    "4_respond/assistant": assists, "tool_use/3_refine/editor": extends,
+    "1_transform/api_synthesis": describes,
+    "1_transform/api_from_text": describes,
+    "1_transform/api_from_openapi": describes,
+    "1_transform/grow_by_hypothesis": grows,
+    "1_transform/grow_by_retrieval": grows,
+    "1_transform/database": fills,
+    "1_transform/simulator": programmes,
+    "2_instruct/chain": plans,
+    "2_instruct/goal": words,
+    "4_respond/user": replies_as_user,
+    "4_respond/assistant": assists,
+    "tool_use/3_refine/editor": extends,
 }

@@ -60,7 +60,13 @@ class SimulatedTeacher:
     """`types.Model` by rule. `wrong` names a mutator for its answers, `share` how many of them it spoils."""
 
     def __init__(
-        self, skills: Iterable[Skill] = (), *, wrong: str = "", share: float = 1.0, name: str = "simulated", seed: str = "1",
+        self,
+        skills: Iterable[Skill] = (),
+        *,
+        wrong: str = "",
+        share: float = 1.0,
+        name: str = "simulated",
+        seed: str = "1",
         handlers: Mapping[str, Handler] | None = None,
     ) -> None:
         self.name = name
@@ -85,8 +91,13 @@ class SimulatedTeacher:
         content = said if isinstance(said, str) else orjson.dumps(said).decode()
         if agent.prose and agent.fields:
             content = f"So it is, by what stands here.\n\n<fields>{content}</fields>"
-        return Completion(content, model=name, prompt_tokens=estimated(len(prompt_of(request))),
-                          completion_tokens=estimated(len(content)), means="json_schema" if request.schema else "")
+        return Completion(
+            content,
+            model=name,
+            prompt_tokens=estimated(len(prompt_of(request))),
+            completion_tokens=estimated(len(content)),
+            means="json_schema" if request.schema else "",
+        )
 
     async def close(self) -> None:
         return None
@@ -164,8 +175,9 @@ def generates(teacher: SimulatedTeacher, agent: Agent, request: Request) -> Any:
     kind, made = request.slots.get("kind"), request.slots.get("instruction")
     if "request" in {f.name for f in agent.fields}:
         return worded(teacher, agent, request, made if isinstance(made, Instruction) else None)
-    fields = question_fields(agent.fields, ground(request), teacher.place(request), kind.shape if kind else "short",
-                             kind.data if kind else {})
+    fields = question_fields(
+        agent.fields, ground(request), teacher.place(request), kind.shape if kind else "short", kind.data if kind else {}
+    )
     return _as_marked(fields, request)
 
 
@@ -265,9 +277,17 @@ def guesses(teacher: SimulatedTeacher, agent: Agent, request: Request) -> Any:
 
 
 HANDLERS: dict[str, Handler] = {
-    "2_instruct": generates, "3_refine/suggester": suggests, "3_refine": edits, "4_respond": answers,
-    "text_modification/3_refine/editor": binds, "4_respond/critic": critiques, "5_verify": judges, "judge": judges,
-    "weak": guesses, **service.HANDLERS, **clothes.HANDLERS,
+    "2_instruct": generates,
+    "3_refine/suggester": suggests,
+    "3_refine": edits,
+    "4_respond": answers,
+    "text_modification/3_refine/editor": binds,
+    "4_respond/critic": critiques,
+    "5_verify": judges,
+    "judge": judges,
+    "weak": guesses,
+    **service.HANDLERS,
+    **clothes.HANDLERS,
 }
 
 
@@ -289,8 +309,15 @@ def open_to(teacher_sees: Skill) -> Skill:
     return replace(teacher_sees, steps={**teacher_sees.steps, **steps})
 
 
-def simulate(recipe: Recipe, into: Path, teacher: SimulatedTeacher | None = None, *, limit: int = 0,
-             documents: Sequence[Document] | None = None, roles: Sequence[str] = ("teacher", "judge", "weak")) -> Run:
+def simulate(
+    recipe: Recipe,
+    into: Path,
+    teacher: SimulatedTeacher | None = None,
+    *,
+    limit: int = 0,
+    documents: Sequence[Document] | None = None,
+    roles: Sequence[str] = ("teacher", "judge", "weak"),
+) -> Run:
     """A run of the recipe in the folder `into`, every role played by the simulation."""
     model = teacher or SimulatedTeacher()
     plan = plan_of(recipe.model_copy(update=dict.fromkeys(roles, "given")))
@@ -302,6 +329,8 @@ def simulate(recipe: Recipe, into: Path, teacher: SimulatedTeacher | None = None
 
 def calls_completion(calls: Sequence[tuple[str, Mapping[str, Any]]], content: str = "") -> Completion:
     """A completion that calls functions."""
-    made = tuple(Call(name, dict(arguments), f"call_{n}", orjson.dumps(dict(arguments)).decode())
-                 for n, (name, arguments) in enumerate(calls))
+    made = tuple(
+        Call(name, dict(arguments), f"call_{n}", orjson.dumps(dict(arguments)).decode())
+        for n, (name, arguments) in enumerate(calls)
+    )
     return Completion(content, calls=made, finish="tool_calls" if made else "stop")
