@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. Both install what they need into .venv, through uv.
-.PHONY: setup check test demo gates docs soak lock clean
+.PHONY: setup check test demo gates docs soak proof lock clean
 SHELL := bash
 PY := .venv/bin/python
 UV := $(shell command -v uv 2>/dev/null || echo .venv/uv/bin/uv)
@@ -33,6 +33,16 @@ docs: .venv/ready
 
 soak: .venv/ready .venv/student
 	$(PY) -m pytest -m soak --timeout 3600
+
+# Does it teach? Six arms, one exam; results as found in docs/proof.md. Stopped, the same line goes on; a smaller budget:
+# MINUTES=60 make proof INTO=runs/proof-60
+MINUTES ?= 120
+SEEDS ?= 3
+ITEMS ?= 400
+INTO ?= runs/proof
+DOCUMENTS ?= ../shared/seeds examples/documents
+proof: .venv/ready .venv/student
+	$(PY) -m preceptor.student.proof --minutes $(MINUTES) --seeds $(SEEDS) --items $(ITEMS) --into $(INTO) --documents $(DOCUMENTS)
 
 # torch and the trainers: outside the hashed lock, the CPU build where it is to be had; tests that need them are
 # skipped with the reason where it is not.

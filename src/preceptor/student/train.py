@@ -18,6 +18,8 @@ from preceptor.errors import ChangedRun, UserError
 from preceptor.student.rows import Row
 from preceptor.student.weights import Say, folder_of, model_of, needs_trainers, tokenizer_of
 
+TOLD = 20
+"""Steps between two lines of progress."""
 WHOLE = "whole"
 """Written into a checkpoint after all else: one without it was cut off."""
 
@@ -94,7 +96,7 @@ def _train(rows: Sequence[Row], base: str, into: Path, settings: Settings, say: 
         raise UserError(f"no row fits into {settings.length} tokens; the shortest has {min(s[0] for _, s in sized)}")
     began, last = time.monotonic(), checkpoint(into)
     say(f"{len(fitting)} rows, {sum(s[0] for _, s in fitting)} tokens" + (f"; goes on after {last.name}" if last else ""))
-    trainer = trainer_of(model, tokenizer, [row for row, _ in fitting], into, settings)
+    trainer = trainer_of(model, tokenizer, [row for row, _ in fitting], into, settings, say)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the trainers' own
         trainer.train(resume_from_checkpoint=str(last) if last else None)
@@ -131,50 +133,58 @@ def tokens_of(row: Row, tokenizer: Any) -> tuple[int, int]:
     return len(made["input_ids"]), sum(made["assistant_masks"])
 
 
-def trainer_of(model: Any, tokenizer: Any, rows: Sequence[Row], into: Path, settings: Settings) -> Any:
+def trainer_of(
+    model: Any, tokenizer: Any, rows: Sequence[Row], into: Path, settings: Settings, say: Say = lambda _: None
+) -> Any:
     """TRL's trainer over the rows, in an order drawn by the seed."""
     import datasets
     import torch
     import trl
-    from transformers import TrainerCallback
+    from transformers import PrinterCallback, TrainerCallback
 
     class Marks(TrainerCallback):  # type: ignore[misc]
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+            if "loss" in (logs or {}) and state.global_step % TOLD == 0:
+                say(f"step {state.global_step} of {state.max_steps}: loss {float(logs['loss']):.3f}")
+
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             (into / f"checkpoint-{state.global_step}" / WHOLE).touch()
 
     datasets.disable_progress_bars()
     order = shuffled(list(rows), settings.seed, "rows") if len(set(r.id for r in rows)) == len(rows) else list(rows)
     data = datasets.Dataset.from_list([{"messages": [dict(m) for m in row.messages]} for row in order])
-    config = trl.SFTConfig(
-        output_dir=str(into),
-        num_train_epochs=settings.epochs,
-        max_steps=settings.steps or -1,
-        learning_rate=settings.rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=0.1,
-        weight_decay=0.0,
-        per_device_train_batch_size=settings.batch,
-        max_length=settings.length,
-        packing=True,
-        assistant_only_loss=True,
-        seed=settings.seed,
-        data_seed=settings.seed,
-        save_strategy="steps",
-        save_steps=settings.save_every,
-        save_total_limit=2,
-        logging_steps=1,
-        use_cpu=not torch.cuda.is_available(),
-        bf16=False,
-        gradient_checkpointing=False,
-        dataloader_pin_memory=False,
-        report_to="none",
-        disable_tqdm=True,
-    )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return trl.SFTTrainer(
+        warnings.simplefilter("ignore")  # on names that TRL itself is about to change
+        config = trl.SFTConfig(
+            output_dir=str(into),
+            num_train_epochs=settings.epochs,
+            max_steps=settings.steps or -1,
+            learning_rate=settings.rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=0.1,
+            weight_decay=0.0,
+            per_device_train_batch_size=settings.batch,
+            max_length=settings.length,
+            packing=True,
+            assistant_only_loss=True,
+            seed=settings.seed,
+            data_seed=settings.seed,
+            save_strategy="steps",
+            save_steps=settings.save_every,
+            save_total_limit=2,
+            logging_steps=1,
+            use_cpu=not torch.cuda.is_available(),
+            bf16=False,
+            gradient_checkpointing=False,
+            dataloader_pin_memory=False,
+            report_to="none",
+            disable_tqdm=True,
+        )
+        trainer = trl.SFTTrainer(
             model=model, args=config, train_dataset=data, processing_class=tokenizer, callbacks=[Marks()]
         )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def checkpoint(into: Path) -> Path | None:

@@ -30,6 +30,9 @@ def needs_trainers() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if any(find_spec(name) is None for name in ("torch", "transformers", "trl", "datasets")):
         raise MissingExtra(GET_STUDENT)
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
 
 
 def folder_of(model: str, say: Say = lambda _: None) -> Path:
