@@ -110,12 +110,13 @@ def drawn(kinds: int, seed: int, documents: Sequence[str], skills: Sequence[str]
     """Kinds by seed, and for each the documents and the transformers of its three rows: one as asked, two refined."""
     loaded = [load_skill(name) for name in skills]
     real = [(skill, kind) for skill in loaded for kind in skill.drawable(frozenset({"teacher", "judge", "weak"}))]
-    chosen = draw(real, "fidelity", seed, k=kinds, name=lambda sk: f"{sk[0].name}/{sk[1].name}")
     read = corpus.read(list(documents)).documents
+    served = [(skill, kind) for skill, kind in real if ways_of(skill, kind, read)]
+    chosen = draw(served, "fidelity", seed, k=kinds, name=lambda sk: f"{sk[0].name}/{sk[1].name}")
     slots = []
     for skill, kind in chosen:
         place = ("fidelity", seed, skill.name, kind.name)
-        ways = [(d, t) for d in draw(read, *place, k=len(read), name=lambda d: d.id) for t in transformers(skill, kind, d)]
+        ways = ways_of(skill, kind, read)
         for number, (document, transformer) in enumerate(_spread(ways, ROWS_A_KIND, place)):
             slots.append(
                 {
@@ -130,8 +131,16 @@ def drawn(kinds: int, seed: int, documents: Sequence[str], skills: Sequence[str]
     return {"seed": seed, "documents": list(documents), "skills": list(skills), "slots": slots}
 
 
+def ways_of(skill: Skill, kind: Kind, documents: Sequence[Document]) -> list[tuple[Document, str]]:
+    """The documents and transformers that lead to material for the kind; empty where that are fewer than its rows."""
+    ways = [(d, t) for d in documents for t in transformers(skill, kind, d)]
+    return ways if len(ways) >= ROWS_A_KIND else []
+
+
 def transformers(skill: Skill, kind: Kind, document: Document) -> list[str]:
-    """The transformers that lead from this document to material that suits the kind."""
+    """The transformers that lead from this document to material that suits the kind; empty: the pack has its own way."""
+    if "transform" in skill.steps:
+        return [""]
     names = [a.name.rsplit("/", 1)[-1] for a in skill.in_step("1_transform") if not a.suits or document.kind in a.suits]
     names += ["identity"] if skill.of("transform", "original") else []
     return [n for n in names if fits(kind.suits, n, document.kind)]
@@ -188,14 +197,15 @@ def _loaded(plan: Mapping[str, Any]) -> dict[str, Skill]:
 
 def narrowed(skill: Skill, kind: str, transformer: str, refined: bool) -> Skill:
     """The skill with one kind and one transformer, so that a slot makes the row it was drawn for, and pays for no other."""
-    agents = {n: a for n, a in skill.agents.items() if not n.startswith("1_transform/") or n.endswith(f"/{transformer}")}
+    others = "1_transform/" if transformer else "/"  # a pack that transforms in its own way needs all its agents
+    agents = {n: a for n, a in skill.agents.items() if not n.startswith(others) or n.endswith(f"/{transformer}")}
     settings = {
         **skill.settings,
         "transform": {**skill.settings["transform"], "original": transformer == "identity", "pick": 1},
         "instruct": {**skill.settings["instruct"], "pick": 1},
         "refine": {**skill.settings["refine"], "share": float(refined), "goals": 1, "rounds": 1},
         "respond": {**skill.settings["respond"], "answers": 1},
-        "quota": {},
+        "quota": {**skill.settings["quota"], "unanswerable": []},  # each goal by its weight
     }
     steps = {**skill.steps, "refine": last_of(skill.override(refine))}
     return replace(skill.only([kind]), agents=agents, settings=settings, steps=steps)
