@@ -13,7 +13,11 @@ from preceptor.types import Draft, Example, Gold, Instruction, Produced, Style, 
 
 RIGHT, WRONG = Verdict("gold_text", "pass", "it is", decides=True), Verdict("gold_text", "fail", "it is not", decides=True)
 KINDS: dict[str, dict[str, Any]] = {
-    "reading_comprehension": {"documents": ["*.txt"], "kinds": ["literal", "multi_hop", "tone", "sequencing"]},
+    "reading_comprehension": {
+        "documents": ["*.txt"],
+        "kinds": ["literal", "multi_hop", "tone", "sequencing"],
+        "transformers": ["story"],
+    },
     "text_modification": {
         "documents": ["*.txt"],
         "kinds": ["keyword_replace", "edit_session", "undo_edit", "apply_changes"],
