@@ -11,7 +11,7 @@ from preceptor.student.exam import Exam, composed, examples_by_code
 from preceptor.student.rows import Row, held_out, row_of
 from preceptor.types import Document
 
-PLACES = "Marram Dunnet Skerry Holm Voe Brae Tarn Force Garth Wick Ness Sound Firth Bield Haugh Shaw Carse Moss Gill Beck".split()
+PLACES = ("Marram", "Dunnet", "Holm", "Voe", "Brae", "Tarn", "Force", "Garth", "Wick", "Ness", "Sound", "Firth", "Moss")
 COLUMNS = ("lamps", "keepers", "steps", "boats", "gulls")
 WHY = "torch and trl are not installed: make test installs them where they are to be had"
 

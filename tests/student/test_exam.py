@@ -41,7 +41,7 @@ def planted(what: str, item: Item) -> Item:
     if what == "document":
         return replace(item, source=row.source)
     if what == "passage":
-        return replace(item, passage=f"Found elsewhere.\n{row.passage.splitlines()[2]}\n{row.passage.splitlines()[3]}\nAnd more.")
+        return replace(item, passage="Found elsewhere.\n" + "\n".join(row.passage.splitlines()[2:4]) + "\nAnd more.")
     if what == "instruction":
         return replace(item, instruction=row.instruction.replace("?", " ?") + " Now.")
     return replace(item, answer=f"As it stands there: {row.passage.splitlines()[2]} {row.passage.splitlines()[3]}")
@@ -139,7 +139,7 @@ def test_edits_are_built_of_paragraphs_and_pass_the_packs_checks() -> None:
 @contextmanager
 def endpoint(said: dict[str, str]) -> Iterator[str]:
     """An OpenAI-compatible address that answers each last message with what the script says."""
-    ready, stop, address = threading.Event(), threading.Event(), list[str]()
+    ready, address, held = threading.Event(), list[str](), list[tuple[asyncio.AbstractEventLoop, asyncio.Event]]()
 
     async def chat_(request: web.Request) -> web.Response:
         body = await request.json()
@@ -158,9 +158,10 @@ def endpoint(said: dict[str, str]) -> Iterator[str]:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         address.append(f"http://127.0.0.1:{runner.addresses[0][1]}/v1")
+        stop = asyncio.Event()
+        held.append((asyncio.get_running_loop(), stop))
         ready.set()
-        while not stop.is_set():
-            await asyncio.sleep(0.02)
+        await stop.wait()
         await runner.cleanup()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
@@ -169,7 +170,8 @@ def endpoint(said: dict[str, str]) -> Iterator[str]:
     try:
         yield address[0]
     finally:
-        stop.set()
+        loop, stop = held[0]
+        loop.call_soon_threadsafe(stop.set)
         thread.join(20)
 
 

@@ -44,6 +44,7 @@ def test_a_taught_student_does_better_than_its_base_on_documents_that_neither_sa
 
 
 def test_with_the_loss_mask_inverted_the_same_loop_teaches_nothing(tmp_path: Path) -> None:
-    assert "generation" not in INVERTED.split("else")[0] and "{%- generation -%}" in INVERTED.split("else")[1]
+    assert "generation" not in INVERTED.split("else")[0]
+    assert "{%- generation -%}" in INVERTED.split("else")[1]
     inverted = Settings(**{**{f: getattr(TAUGHT, f) for f in TAUGHT.__slots__}, "template": INVERTED})
     assert gain(tmp_path, inverted) <= 0.0

@@ -266,24 +266,21 @@ async def examples_by_code(
                 found = await called(material, skill, seed, exam, kinds, rounds) if sort == "table" else []
             else:
                 able = [k for k in buildable(skill, sort) if not kinds or k.name in kinds]
-                tries = [
-                    gold.built(material, kind, skill, f"{seed}/{n}", exam=exam) for kind in able for n in range(rounds)
-                ]
+                tries = [gold.built(material, kind, skill, f"{seed}/{n}", exam=exam) for kind in able for n in range(rounds)]
                 found = [e for e in [await t for t in tries] if e and not e.instruction.history]
             made |= {example.id: example for example in found}
     return [made[key] for key in shuffled(sorted(made), seed, "examples", skill.name)]
 
 
-async def called(
-    material: Material, skill: Skill, seed: str, exam: bool, kinds: Sequence[str], rounds: int
-) -> list[Example]:
+async def called(material: Material, skill: Skill, seed: str, exam: bool, kinds: Sequence[str], rounds: int) -> list[Example]:
     wanted = [k for k in skill.kinds if k.name in (kinds or CALLS) and k.data.get("build")]
     made: list[Example] = []
+    known: dict[str, Any] = {}
     try:
         async with gold.library(material.document, skill, seed) as (library, door):
             for kind in wanted:
                 for n in range(rounds):
-                    example = await gold.called(library, door, kind, skill, f"{seed}/{n}", exam=exam)
+                    example = await gold.called(library, door, kind, skill, f"{seed}/{n}", known, exam=exam)
                     made += [example] if example and gold.cuts(example) else []
     except StepError:
         return []

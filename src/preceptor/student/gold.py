@@ -5,12 +5,13 @@ text modification       edits of a passage
 tool use                a records service over a table; the plan is carried out in the simulator, row and item end in a call
 """
 
+import copy
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from preceptor.draws import one
+from preceptor.draws import digest, one
 from preceptor.errors import StepError, ToolError
 from preceptor.flows.respond import example_of as answered
 from preceptor.flows.row import styled
@@ -18,10 +19,21 @@ from preceptor.flows.verify import accepts, weigh
 from preceptor.prompts import fill
 from preceptor.skill import Kind, Skill
 from preceptor.student.rows import follows, opening_for, reserved, texts, wordings
-from preceptor.types import Agent, Ask, Document, Draft, Dropped, Example, Gold, Instruction, Material, Message, Reply, Style
-
-TURNS = 24
-"""Draws tried for one task before another document is taken."""
+from preceptor.types import (
+    Agent,
+    Ask,
+    Document,
+    Draft,
+    Dropped,
+    Example,
+    Gold,
+    Instruction,
+    Material,
+    Message,
+    Reply,
+    Style,
+    canonical,
+)
 
 
 class Nobody:
@@ -49,14 +61,18 @@ class Nobody:
 
 
 class Seeded(Nobody):
-    """Another door's tools under another seed, so that one library gives several tasks."""
+    """Another door's tools under another seed, so that one library gives several tasks. What the simulator has said of the
+    same code, books and calls it is not asked again: each time a sandbox is started."""
 
-    def __init__(self, door: Ask, seed: str) -> None:
+    def __init__(self, door: Ask, seed: str, known: dict[str, Any]) -> None:
         super().__init__(seed)
-        self._door = door
+        self._door, self._known = door, known
 
     async def use(self, tool: str, /, **arguments: Any) -> Any:
-        return await self._door.use(tool, **arguments)
+        key = digest(tool, canonical(arguments))
+        if key not in self._known:
+            self._known[key] = await self._door.use(tool, **arguments)
+        return copy.deepcopy(self._known[key])
 
 
 # ── tables and edits ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -139,14 +155,16 @@ async def library(document: Document, skill: Skill, seed: str) -> AsyncIterator[
         yield await computed(document, skill, door), door
 
 
-async def called(material: Material, door: Ask, kind: Kind, skill: Skill, seed: str, *, exam: bool) -> Example | None:
+async def called(
+    material: Material, door: Ask, kind: Kind, skill: Skill, seed: str, known: dict[str, Any], *, exam: bool
+) -> Example | None:
     """A whole conversation by the plan that code drew and carried out, if every check of the pack passes it."""
     from preceptor.skills.tool_use.library import Unfit
     from preceptor.skills.tool_use.skill import example_of, weighed
     from preceptor.skills.tool_use.tasks import drawn_plan, wording_of
     from preceptor.skills.tool_use.trajectory import draft_of, walked
 
-    own = Seeded(door, seed)
+    own = Seeded(door, seed, known)
     try:
         instruction = await drawn_plan(kind, material, skill, own)
         instruction = replace(instruction, text=errand(instruction, seed, exam), style=style(instruction, exam))

@@ -48,8 +48,9 @@ DOES: Mapping[str, str] = {
     "failed": "the base's own answers to such tasks, where checks found them wrong",
     "unrefined": "verified rows without any refined one",
 }
-BANK = 900
-"""Rows of a skill that are made at most."""
+BANK: Mapping[str, int] = {"tool_use": 300}
+MOST_ROWS = 700
+"""Rows of a skill that are made at most; those of tool use are longer, and each takes half a second of sandbox."""
 FEWEST_TOKENS, MOST_TOKENS = 40_000, 120_000
 """Training tokens of an arm: with fewer than the first, a seed is given up rather than the tokens."""
 LENGTH = 512
@@ -110,9 +111,9 @@ async def bank(files: Mapping[str, Sequence[Document]], skills: Mapping[str, Ski
         kinds, made = KINDS.get(name, ()), list[Any]()
         for batch in portions(taught, 12):
             made += await examples_by_code(skill, batch, "bank", exam=False, kinds=kinds)
-            if len(made) >= 3 * BANK:
+            if len(made) >= 1.5 * BANK.get(name, MOST_ROWS):
                 break
-        chosen = chosen_evenly(made, BANK)
+        chosen = chosen_evenly(made, BANK.get(name, MOST_ROWS))
         for example in chosen:
             row = exams.row_up_to_calls(example, name)
             found = exams.items_of(example, skill)
@@ -324,9 +325,7 @@ def one_run(bench: Bench, arm: str, seed: int, rows: Sequence[Row], exam: Exam) 
 # ── all of it ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def prove(
-    folder: Path, paths: Sequence[str], budget: Budget, write_to: Path, say: Say = print, base: str = "local"
-) -> Plan:
+def prove(folder: Path, paths: Sequence[str], budget: Budget, write_to: Path, say: Say = print, base: str = "local") -> Plan:
     """The whole experiment, from where it stands; the page is written anew after every part."""
     folder.mkdir(parents=True, exist_ok=True)
     bench = Bench(folder, same_budget(folder, budget), say, base)

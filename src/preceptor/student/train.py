@@ -180,9 +180,7 @@ def trainer_of(
             report_to="none",
             disable_tqdm=True,
         )
-        trainer = trl.SFTTrainer(
-            model=model, args=config, train_dataset=data, processing_class=tokenizer, callbacks=[Marks()]
-        )
+        trainer = trl.SFTTrainer(model=model, args=config, train_dataset=data, processing_class=tokenizer, callbacks=[Marks()])
     trainer.remove_callback(PrinterCallback)
     return trainer
 
