@@ -176,9 +176,9 @@ def endpoint(said: dict[str, str]) -> Iterator[str]:
 
 
 def test_an_endpoint_that_is_right_on_137_known_items_scores_exactly_137(tmp_path: Path) -> None:
-    whole = exam(240, 200)
+    whole = exam(150, 160)
     items = {item.messages[-1]["content"]: item for item in whole.items}
-    assert len(items) >= 160
+    assert len(items) >= 140
     made = Exam(tuple(items.values()), whole.shots)
     known = {item.id for item in made.items[::-1][:137]}
     script = {text: item.answer if item.id in known else "I could not say." for text, item in items.items()}

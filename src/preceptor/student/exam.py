@@ -34,10 +34,14 @@ from preceptor.student.rows import (
 from preceptor.student.sheets import sheets
 from preceptor.types import Document, Example, Instruction, Material, Style
 
+ROUNDS = 3
+"""Turns over the held-out documents, as long as there are too few items."""
 SHOTS = 4
 """Solved tasks kept beside the exam for each kind."""
 LENGTH = (165, 240)
 """Characters of a passage that an edit is asked of: longer ones make exams slow and say little more."""
+PASSAGES = 24
+"""Passages of one file at most, so that a book does not outweigh all else."""
 CALLS = ("one_api_all_parameters", "one_api_superfluous_parameters", "several_apis_all_parameters", "dependent_chain")
 """Kinds of tool use whose next step is always a call."""
 FORMS = ("text", "number", "option", "label", "set", "order", "edit")
@@ -225,9 +229,9 @@ def grounds(source: str, pieces: Sequence[Document], seed: str, nouns: str) -> I
     for piece in pieces:
         if piece.kind == "table":
             yield "table", Material(piece, "identity", piece.text)
-        elif piece.kind == "prose":
-            for text in passages(piece):
-                yield "prose", Material(piece, "identity", text)
+    found = [(piece, text) for piece in pieces if piece.kind == "prose" for text in passages(piece)]
+    for piece, text in draw(found, seed, "passages", source, k=PASSAGES, name=lambda p: p[1]):
+        yield "prose", Material(piece, "identity", text)
     for sheet in sheets(source, pieces, seed, nouns=nouns):
         yield "table", Material(sheet, "identity", sheet.text)
 
@@ -355,23 +359,22 @@ async def composed(
     shots: list[Item] = []
     for name, skill in skills.items():
         only = (kinds or {}).get(name, ())
-        made = [*own.get(name, ()), *await examples_by_code(skill, aside, seed, exam=True, kinds=only)]
-        found = [i for e in made for i in items_of(e, skill) if i.call or decided_by_code(i.kind, skill)]
-        clean = []
-        for item in {i.id: i for i in found}.values():
-            why = seen.leak(item)
-            if why:
-                left_out[why] += 1
-            else:
-                clean.append(item)
-        items += even(clean, per_skill)
+        made, clean = list(own.get(name, ())), dict[str, Item]()
+        for turn in range(ROUNDS):
+            made += await examples_by_code(skill, aside, f"{seed}/{turn}", exam=True, kinds=only, rounds=1)
+            found = [i for e in made for i in items_of(e, skill) if i.call or decided_by_code(i.kind, skill)]
+            clean = {i.id: i for i in found if not seen.leak(i)}
+            if len(clean) >= per_skill:
+                break
+        left_out.update(why for i in {i.id: i for i in found}.values() if (why := seen.leak(i)))
+        items += even(list(clean.values()), per_skill)
         solved = await examples_by_code(skill, some(taught, seed), f"{seed}/shots", exam=True, kinds=only, rounds=1)
         shots += even([i for e in solved for i in items_of(e, skill, shot=True)], 0, SHOTS)
     return Exam(tuple(items), tuple(shots), dict(left_out))
 
 
-def some(files: Mapping[str, Sequence[Document]], seed: str, most: int = 12) -> dict[str, Sequence[Document]]:
-    """A dozen of the files."""
+def some(files: Mapping[str, Sequence[Document]], seed: str, most: int = 6) -> dict[str, Sequence[Document]]:
+    """A few of the files."""
     return {name: files[name] for name in draw(sorted(files), seed, "files", k=most)}
 
 

@@ -51,8 +51,8 @@ DOES: Mapping[str, str] = {
 BANK: Mapping[str, int] = {"tool_use": 300}
 MOST_ROWS = 700
 """Rows of a skill that are made at most; those of tool use are longer, and each takes half a second of sandbox."""
-FEWEST_TOKENS, MOST_TOKENS = 40_000, 120_000
-"""Training tokens of an arm: with fewer than the first, a seed is given up rather than the tokens."""
+SEED_TOKENS, ARM_TOKENS, MOST_TOKENS = 40_000, 15_000, 120_000
+"""Training tokens of an arm: below the first a seed is given up, below the second an arm."""
 LENGTH = 512
 Say = Callable[[str], None]
 
@@ -119,8 +119,9 @@ async def bank(files: Mapping[str, Sequence[Document]], skills: Mapping[str, Ski
             found = exams.items_of(example, skill)
             if found:
                 rows.append(replace(row, refined=row.refined or row.kind == "two_edits"))
-                # The task in the row's own words: what the base is asked for the arm of failed rows.
-                tasks.append(replace(found[-1], id=row.id, messages=row.messages[:-1]))
+                # The task in the row's own words, up to its first answer: what the base is asked for the arm of failed rows.
+                first = next(n for n, m in enumerate(row.messages) if m["role"] == "assistant")
+                tasks.append(replace(found[0], id=row.id, messages=row.messages[:first]))
         say(f"{name}: {len(chosen)} rows by code")
     return rows, tasks
 
@@ -182,26 +183,27 @@ def lines_of(file: Path) -> list[dict[str, Any]]:
 # ── what each arm is taught ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def answers(rows: Sequence[Row], said: Mapping[str, str]) -> list[Row]:
-    """The rows with these last messages instead."""
-    made = []
-    for r in rows:
-        messages = (*r.messages[:-1], {**r.messages[-1], "content": said[r.id]})
-        made.append(replace(r, id=digest(r.id, said[r.id]), answer=said[r.id], messages=messages))
-    return made
+def answered(row: Row, task: Item, said: str) -> Row:
+    """The row up to its first answer, with this one instead."""
+    messages = (*task.messages, {"role": "assistant", "content": said})
+    return replace(row, id=digest(row.id, said), answer=said, messages=messages)
 
 
 def exchanged(rows: Sequence[Row], seed: int) -> list[Row]:
-    """The rows with their last answers passed round within their kind: the form is right, the answer another row's."""
-    said: dict[str, str] = {}
+    """The rows with their answers passed round within their kind: the form is right, every answer is another row's."""
+    made: list[Row] = []
     kinds: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         kinds[row.skill, row.kind].append(row)
     for place, found in kinds.items():
         order = shuffled(found, seed, "exchange", *place)
         for row, other in zip(order, [*order[1:], order[0]], strict=True):
-            said[row.id] = str(other.messages[-1]["content"])
-    return answers(rows, said)
+            given = [m for m in other.messages if m["role"] == "assistant"]
+            own = [n for n, m in enumerate(row.messages) if m["role"] == "assistant"]
+            put = {n: given[min(turn, len(given) - 1)] for turn, n in enumerate(own)}
+            messages = tuple(put.get(n, m) for n, m in enumerate(row.messages))
+            made.append(replace(row, id=digest(row.id, other.id), answer=other.answer, messages=messages))
+    return made
 
 
 def matched(rows: Sequence[Row], tokens: int, sizes: Mapping[str, int], seed: int) -> list[Row]:
@@ -264,10 +266,16 @@ def own_answers(bench: Bench, rows: Sequence[Row], tasks: Sequence[Item]) -> tup
         file.write_bytes(orjson.dumps({**held, "seconds": time.monotonic() - began}))
     held = orjson.loads(file.read_bytes())
     good = set(held["right"])
-    whole = {key: text for key, text in held["said"].items() if text.strip() and key in by_id}
-    wrong = answers([by_id[key] for key in whole if key not in good], whole)
-    sound = [replace(by_id[key], id=f"own-{key}") for key in whole if key in good]
+    made = [(t, answered(by_id[t.id], t, text)) for t in chosen if (text := held["said"][t.id].strip()) and t.id in by_id]
+    wrong = [row for task, row in made if task.id not in good]
+    sound = [replace(row, id=f"own-{task.id}") for task, row in made if task.id in good]
     return wrong, sound, float(held["seconds"])
+
+
+def with_own(rows: Sequence[Row], sound: Sequence[Row]) -> list[Row]:
+    """The rows, those that the base answered rightly itself in its own words instead of the builder's."""
+    own = {row.id.removeprefix("own-") for row in sound}
+    return [*(row for row in rows if row.id not in own), *sound]
 
 
 async def marked(tasks: Sequence[Item], said: Sequence[str]) -> list[str]:
@@ -296,10 +304,11 @@ def planned(bench: Bench, spent: float, per_exam: float, per_token: float, avail
         return Plan(**{**held, **{k: tuple(held[k]) for k in ("seeds", "arms", "dropped")}})
     left = bench.budget.minutes * 60 - spent
     most = min(MOST_TOKENS, available)
-    tokens, seeds, arms = FEWEST_TOKENS, 1, len(ARMS)
-    for runs, count, many in [(s * len(ARMS), s, len(ARMS)) for s in range(bench.budget.seeds, 0, -1)] + [(3, 1, 3), (2, 1, 2)]:
-        tokens, seeds, arms = int((left / runs - per_exam) / max(per_token, 1e-9)), count, many
-        if tokens >= min(FEWEST_TOKENS, most):
+    ways = [(n, len(ARMS), SEED_TOKENS) for n in range(bench.budget.seeds, 1, -1)]
+    tokens, seeds, arms = 0, 1, 1
+    for seeds, arms, enough in [*ways, *((1, n, ARM_TOKENS) for n in range(len(ARMS), 0, -1))]:
+        tokens = int((left / (seeds * arms) - per_exam) / max(per_token, 1e-9))
+        if tokens >= min(enough, most):
             break
     dropped = [f"seed {n}" for n in range(seeds + 1, bench.budget.seeds + 1)] + [f"the arm {a}" for a in ARMS[arms:]]
     plan = Plan(max(2_000, min(tokens, most)), tuple(range(1, seeds + 1)), ARMS[:arms], tuple(dropped), per_token, per_exam)
@@ -336,7 +345,7 @@ def prove(folder: Path, paths: Sequence[str], budget: Budget, write_to: Path, sa
     shots = sat(bench, "base, 3 shots", base, exam, shots=3)
     failed, sound, seconds = own_answers(bench, rows, tasks)
     tokenizer = tokenizer_of(folder_of(base))
-    rows, failed = ([r for r in part if tokens_of(r, tokenizer)[0] <= LENGTH] for part in ([*rows, *sound], failed))
+    rows, failed = ([r for r in part if tokens_of(r, tokenizer)[0] <= LENGTH] for part in (with_own(rows, sound), failed))
     rate = pace(bench, rows)
     least = min(sum(tokens_of(r, tokenizer)[0] for r in part) for part in (failed, [r for r in rows if not r.refined]))
     spent = noted(bench) + alone.seconds + shots.seconds + seconds
