@@ -24,7 +24,7 @@ from preceptor.engine.journal import Journal, fork
 from preceptor.engine.money import Price
 from preceptor.engine.report import report
 from preceptor.engine.store import Item, Store, documents_kept, rechecked
-from preceptor.errors import ChangedRun, RecipeError, UserError
+from preceptor.errors import ChangedRun, PackError, RecipeError, UserError
 from preceptor.export import Exported, export
 from preceptor.flows.given import given, with_given
 from preceptor.flows.produce import FLOWS_VERSION, produce
@@ -155,13 +155,10 @@ def _with_formats(skill: Skill, globs: Sequence[str]) -> Skill:
 
 
 def _with_transformers(skill: Skill, names: Sequence[str]) -> Skill:
-    known = [agent.name.rsplit("/", 1)[-1] for agent in skill.in_step("1_transform")]
-    for name in names:
-        if name not in (*known, "identity"):
-            raise RecipeError(f"skill {skill.name}: no transformer {name!r}; {nearest(name, (*known, 'identity'))}")
-    agents = {n: a for n, a in skill.agents.items() if not n.startswith("1_transform/") or n.rsplit("/", 1)[-1] in names}
-    transform = {**skill.settings["transform"], "original": "identity" in names}
-    return replace(skill, agents=agents, settings={**skill.settings, "transform": transform})
+    try:
+        return skill.through(names)
+    except PackError as error:
+        raise RecipeError(str(error)) from None
 
 
 # ── what the engine is given ─────────────────────────────────────────────────────────────────────────────────────

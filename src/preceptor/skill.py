@@ -148,6 +148,18 @@ class Skill:
         drawn = {self.kind(name).name for name in kinds}
         return replace(self, kinds=tuple(k if k.name in drawn else replace(k, tier="listed") for k in self.kinds))
 
+    def through(self, transformers: Sequence[str]) -> "Skill":
+        """This skill with these transformers alone; `identity` stands for the document as it is."""
+        known = [agent.name.rsplit("/", 1)[-1] for agent in self.in_step("1_transform")]
+        for name in transformers:
+            if name not in (*known, "identity"):
+                raise PackError(f"skill {self.name}: no transformer {name!r}; {nearest(name, (*known, 'identity'))}")
+        agents = {
+            n: a for n, a in self.agents.items() if not n.startswith("1_transform/") or n.rsplit("/", 1)[-1] in transformers
+        }
+        transform = {**self.settings["transform"], "original": "identity" in transformers}
+        return replace(self, agents=agents, settings={**self.settings, "transform": transform})
+
     def in_actions(self, example: Any) -> list[dict[str, Any]]:
         """The row's messages with tool calls as text, in the pack's own `action_format`."""
         form = getattr(self.module, "action_format", None)
