@@ -95,11 +95,11 @@ class Bench:
 
 
 def documents(paths: Sequence[str]) -> dict[str, list[Document]]:
-    """The documents of the experiment, by file."""
-    wanted = [Path(p) for p in paths if Path(p).exists()]
-    if not wanted:
+    """The documents of the first of these folders that is there, by file; named from that folder on, wherever it lies."""
+    folder = next((p for p in paths if Path(p).is_dir()), None)
+    if folder is None:
         raise UserError(f"no documents at {', '.join(paths)}; name a folder: DOCUMENTS=folder make proof")
-    return by_file(corpus.read([str(p) for p in wanted]).documents)
+    return by_file(corpus.read(folder, root=folder).documents)
 
 
 async def bank(files: Mapping[str, Sequence[Document]], skills: Mapping[str, Skill], say: Say) -> tuple[list[Row], list[Item]]:
@@ -168,8 +168,13 @@ def matter(bench: Bench, paths: Sequence[str]) -> tuple[list[Row], list[Item], E
         for file, things in zip(files[:2], held_back, strict=True):
             file.write_bytes(b"".join(orjson.dumps(thing) + b"\n" for thing in things))
         write_exam(exam, files[2])
-        note = {"files": len(held), "held_out": sum(map(held_out, held)), "left_out": dict(exam.left_out),
-                "seconds": time.monotonic() - began, "paths": [Path(p).name for p in paths if Path(p).exists()]}  # fmt: skip
+        note = {
+            "files": len(held),
+            "held_out": sum(map(held_out, held)),
+            "left_out": dict(exam.left_out),
+            "seconds": time.monotonic() - began,
+            "folder": next(Path(p).name for p in paths if Path(p).is_dir()),
+        }
         bench.file("matter.json").write_bytes(orjson.dumps(note))
     rows = [Row(**{**line, "messages": tuple(line["messages"])}) for line in lines_of(files[0])]
     tasks = [Item(**{**line, "messages": tuple(line["messages"])}) for line in lines_of(files[1])]
