@@ -72,6 +72,7 @@ def alone(kind: Kind, skill: Skill, form: str = "prose") -> Skill:
         "transform": {**skill.settings["transform"], "original": original},
         "instruct": {**skill.settings["instruct"], "pick": 1},
         "refine": {**skill.settings["refine"], "share": 0.0},
+        "quota": {**skill.settings["quota"], "unanswerable": []},
     }
     return replace(skill.only([kind.name]), agents=agents, settings=changed)
 
