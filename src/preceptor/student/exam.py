@@ -44,6 +44,8 @@ PASSAGES = 24
 """Passages of one file at most, so that a book does not outweigh all else."""
 CALLS = ("one_api_all_parameters", "one_api_superfluous_parameters", "several_apis_all_parameters", "dependent_chain")
 """Kinds of tool use whose next step is always a call."""
+COMPOSED: Mapping[str, int] = {"two_edits": 3}
+"""Kinds that are tried so many times as often: most pairs of edits hold a wording that is for exams alone."""
 FORMS = ("text", "number", "option", "label", "set", "order", "edit")
 """Gold that a bare reply can be held against."""
 RUN, NEAR, PART, LEAST = 8, 0.8, 4, 4
@@ -270,7 +272,8 @@ async def examples_by_code(
                 found = await called(material, skill, seed, exam, kinds, rounds) if sort == "table" else []
             else:
                 able = [k for k in buildable(skill, sort) if not kinds or k.name in kinds]
-                tries = [gold.built(material, kind, skill, f"{seed}/{n}", exam=exam) for kind in able for n in range(rounds)]
+                turns = [(kind, n) for kind in able for n in range(rounds * COMPOSED.get(kind.name, 1))]
+                tries = [gold.built(material, kind, skill, f"{seed}/{n}", exam=exam) for kind, n in turns]
                 found = [e for e in [await t for t in tries] if e and not e.instruction.history]
             made |= {example.id: example for example in found}
     return [made[key] for key in shuffled(sorted(made), seed, "examples", skill.name)]

@@ -18,7 +18,7 @@ from preceptor.flows.row import styled
 from preceptor.flows.verify import accepts, weigh
 from preceptor.prompts import fill
 from preceptor.skill import Kind, Skill
-from preceptor.student.rows import follows, opening_for, reserved, texts, wordings
+from preceptor.student.rows import in_exam_words, opening_for, reserved, texts, wordings
 from preceptor.types import (
     Agent,
     Ask,
@@ -103,7 +103,7 @@ def instructed(material: Material, kind: Kind, skill: Skill, seed: str, exam: bo
     if known and "wording" not in kind.data:
         text = fill(one(open_to, seed, "wording", kind.name, material.id), instruction.data)
         instruction = replace(instruction, text=text)
-    return None if not exam and follows(instruction.text, kept) else instruction
+    return None if not exam and in_exam_words(instruction, skill) else instruction
 
 
 def by_gold(instruction: Instruction, skill: Skill, seed: str, exam: bool) -> Example:

@@ -53,7 +53,8 @@ MOST_ROWS = 700
 """Rows of a skill that are made at most; those of tool use are longer, and each takes half a second of sandbox."""
 SEED_TOKENS, ARM_TOKENS, MOST_TOKENS = 40_000, 15_000, 120_000
 """Training tokens of an arm: below the first a seed is given up, below the second an arm."""
-LENGTH = 512
+LENGTH = 768
+"""Tokens of a packed sequence: the rows of recorded runs are long, and longer ones stay out."""
 Say = Callable[[str], None]
 
 
@@ -162,7 +163,9 @@ def matter(bench: Bench, paths: Sequence[str]) -> tuple[list[Row], list[Item], E
         skills = {name: load_skill(name) for name in SKILLS}
         rows, tasks = asyncio.run(bank(held, skills, bench.say))
         tokenizer = tokenizer_of(folder_of(bench.base, bench.say))
-        rows += [r for r in recorded(skills) if tokens_of(r, tokenizer)[0] <= LENGTH]
+        strong = [r for r in recorded(skills) if tokens_of(r, tokenizer)[0] <= LENGTH]
+        bench.say(f"{len(strong)} recorded rows of at most {LENGTH} tokens")
+        rows += strong
         exam = asyncio.run(composed(skills, held, rows, {}, bench.budget.items, "exam", KINDS))
         held_back: Sequence[Sequence[Any]] = (rows, tasks)
         for file, things in zip(files[:2], held_back, strict=True):

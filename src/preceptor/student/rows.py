@@ -86,8 +86,14 @@ def for_exams(example: Example, skill: Skill) -> str:
     instruction = example.instruction
     if held_out(instruction.material.document.source):
         return "held-out document"
-    kind = next((k for k in skill.kinds if k.name == instruction.kind), None)
-    return "held-out wording" if kind and follows(instruction.text, reserved(kind, skill)) else ""
+    return "held-out wording" if in_exam_words(instruction, skill) else ""
+
+
+def in_exam_words(instruction: Instruction, skill: Skill) -> bool:
+    """Whether the task, or one of those it is composed of, is put in a wording that is for exams alone."""
+    parts = [str(request) for request in instruction.data.get("requests", ())]
+    kinds = skill.kinds if parts else [k for k in skill.kinds if k.name == instruction.kind]
+    return any(follows(text, reserved(kind, skill)) for text in (instruction.text, *parts) for kind in kinds)
 
 
 # ── a row as plain chat ──────────────────────────────────────────────────────────────────────────────────────────
