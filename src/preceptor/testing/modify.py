@@ -163,11 +163,17 @@ def _person(instruction: Instruction, data: Mapping[str, Any]) -> str:
 def _short(instruction: Instruction, data: Mapping[str, Any]) -> str:
     """Sentences that are too long end earlier; every word stays where it was."""
     most = int(data["sentence_words"])
+    tries = (_cut(instruction.material.text, size) for size in range(most, most // 2, -1))
+    fit = (text for text in tries if all(len(s.split()) <= most for s in sentences(text)))
+    return next(fit, _cut(instruction.material.text, most))
+
+
+def _cut(text: str, size: int) -> str:
     made = []
-    for sentence in sentences(instruction.material.text):
+    for sentence in sentences(text):
         tokens = sentence.split()
-        for start in range(0, len(tokens), most):
-            part = " ".join(tokens[start : start + most]).rstrip(",;:–—-")
+        for start in range(0, len(tokens), size):
+            part = " ".join(tokens[start : start + size]).rstrip(",;:–—-")
             made.append(part[:1].upper() + part[1:] + ("" if part[-1:] in ".!?" else "."))
     return " ".join(made)
 

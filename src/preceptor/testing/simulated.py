@@ -192,10 +192,15 @@ def _as_marked(fields: dict[str, Any], request: Request) -> dict[str, Any]:
 
 
 def worded(teacher: SimulatedTeacher, agent: Agent, request: Request, made: Instruction | None) -> dict[str, Any]:
-    """The builder's own request, which names all that the right text hangs on."""
+    """The builder's own request, which names all that the right text hangs on; else one that gives the limits it set."""
     fields = invented(agent.fields, ground(request), teacher.place(request))
     if made is not None:
         fields["request"] = str(made.data.get("canonical") or made.text)
+        return fields
+    if "min_words" in fields and "max_words" in fields:
+        fields["max_words"] = max(int(fields["max_words"]), 2 * int(fields["min_words"]))
+    limits = [f"{name.replace('_', ' ')}: {fields[name]}" for name in ("min_words", "max_words", "headings") if fields.get(name)]
+    fields["request"] = " ".join([str(fields["request"]), *(f"Keep to this, please, {limit}." for limit in limits)])
     return fields
 
 

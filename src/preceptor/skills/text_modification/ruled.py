@@ -33,7 +33,8 @@ def vocabulary_limits(material: Material, kind: KindLike, seed: str) -> Instruct
     said = [w.casefold() for w in words(text)]
     if len(said) < 30 or language not in ("en", "de"):
         raise Unfit("too few words, or a language whose letters this rule does not know")
-    common = [w for w, c in Counter(w for w in said if len(w) > 4).most_common(12)]
+    kept = {w.casefold() for k in facts(text, language, *drawn) for w in words(k)}  # what has to stay cannot be forbidden
+    common = [w for w, c in Counter(w for w in said if len(w) > 4 and w not in kept).most_common(12)]
     letters = [c for c in "bcdfgklmpvwyz" if 3 <= sum(c in w for w in said) <= len(said) // 5]
     rules: list[dict[str, Any]] = [
         {"name": "short_words", "n": one([7, 8, 9], *drawn, "n")},
