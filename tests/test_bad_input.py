@@ -16,7 +16,6 @@ import orjson
 import pytest
 from click.testing import CliRunner
 
-from preceptor import skill
 from preceptor.cli import main
 from preceptor.engine.store import Store
 from preceptor.factory import Run

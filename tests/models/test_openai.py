@@ -471,7 +471,7 @@ def test_what_is_cached_may_have_a_price_of_its_own() -> None:
     recipe = recipe_of({"teacher": model})
     (price,) = prices_of(recipe, models_of(recipe, None)).values()  # type: ignore[arg-type]
     assert (price.prompt, price.completion, price.cached, price.reasoning_budget) == (3, 15, 0.3, 9)
-    with pytest.raises(RecipeError, match="price.cached = 'x'"):
+    with pytest.raises(RecipeError, match=r"price\.cached = 'x'"):
         open_model({**model, "price": {"cached": "x"}})
 
 

@@ -199,7 +199,8 @@ def worded(teacher: SimulatedTeacher, agent: Agent, request: Request, made: Inst
         return fields
     if "min_words" in fields and "max_words" in fields:
         fields["max_words"] = max(int(fields["max_words"]), 2 * int(fields["min_words"]))
-    limits = [f"{name.replace('_', ' ')}: {fields[name]}" for name in ("min_words", "max_words", "headings") if fields.get(name)]
+    set_here = [name for name in ("min_words", "max_words", "headings") if fields.get(name)]
+    limits = [f"{name.replace('_', ' ')}: {fields[name]}" for name in set_here]
     fields["request"] = " ".join([str(fields["request"]), *(f"Keep to this, please, {limit}." for limit in limits)])
     return fields
 
