@@ -37,7 +37,7 @@ from preceptor.student.weights import folder_of, tokenizer_of
 from preceptor.types import Document
 
 SKILLS = ("reading_comprehension", "text_modification", "tool_use")
-EDITS = ("redact", "keyword_replace", "style_markup", "annotate", "case", "format", "grammar_repair", "two_edits")
+EDITS = ("redact", "keyword_replace", "style_markup", "case", "two_edits")
 KINDS: Mapping[str, Sequence[str]] = {"text_modification": EDITS, "tool_use": exams.CALLS}
 ARMS = ("taught", "shuffled", "failed", "unrefined")
 DOES: Mapping[str, str] = {
