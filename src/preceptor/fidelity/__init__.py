@@ -165,14 +165,14 @@ async def _trial(folder: Path, plan: Mapping[str, Any]) -> Trial:
     making = await _making(folder, plan, documents)
     store = Store(folder / "made")
     try:
-        states, rows = store.states(), [(s.skill.split("/")[0], s.node) for s in store.examples()]
+        rows = [(s.skill.split("/")[0], s.node) for s in store.examples()]
     finally:
         store.close()
     made = {s: n for s in ("accepted", "rejected") if (n := sum(r.status == s for _, r in rows))}
     waiting: dict[str, int] = {"making": making}
     findings: tuple[Finding, ...] = ()
-    if not states.get("pending"):
-        waiting["judging"], findings = await _judging(folder, plan, [r for r in rows if r[1].status == "accepted"])
+    if accepted := [r for r in rows if r[1].status == "accepted"]:  # judged while others are still being made
+        waiting["judging"], findings = await _judging(folder, plan, accepted)
     kinds = len({(s["skill"], s["kind"]) for s in plan["slots"]})
     return Trial(folder, kinds, waiting, made, findings)
 
