@@ -9,7 +9,7 @@ import pytest
 
 from flows.makings import CRITIC, TEXT, door, instruction, material, skill
 from preceptor.export.preference import pairs_of
-from preceptor.flows.respond import respond
+from preceptor.flows.respond import narrowed, respond
 from preceptor.flows.row import format_of, styled
 from preceptor.flows.verify import accepts, holds, verify
 from preceptor.models.scripted import prompt_of
@@ -424,3 +424,12 @@ def test_no_prompt_of_an_answer_prints_the_formulas_of_another_language() -> Non
     for name in ("answer", "critic", "reviser", "essay"):
         template = load_skill("reading_comprehension").agent(f"4_respond/{name}").template
         assert not re.search(r"[\u0900-\u097f]|German|Hindi|angegeben", template)
+
+
+@pytest.mark.parametrize(("kind", "said"), [("claim_verification", False), ("yes_no", True)])
+def test_where_a_label_says_that_it_stays_open_no_other_words_for_that_are_prescribed(kind: str, said: bool) -> None:
+    reading = load_skill("reading_comprehension")
+    task = instruction(kind=kind, shape="label", gold=Gold("label", "supported"), data={"labels": ["supported", "not enough"]})
+    assert bool(format_of(task, reading)["untold"]) is said
+    final = next(f for f in narrowed(reading.agent("4_respond/answer"), task, reading).fields if f.name == "final")
+    assert ("not in the text" in final.choices) is said

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from preceptor.errors import Declined, StepError
-from preceptor.flows.row import answer_of, format_of, language_of, opening, phrase, styled, task_of
+from preceptor.flows.row import answer_of, format_of, opening, styled, task_of, untold
 from preceptor.flows.shapes import LETTERS
 from preceptor.flows.verify import holds, weigh
 from preceptor.skill import Skill
@@ -66,8 +66,8 @@ def narrowed(agent: Agent, instruction: Instruction, skill: Skill) -> Agent:
     if not choices or instruction.shape not in ("multiple_choice", "label"):
         return agent
     sure = instruction.gold is not None and instruction.gold.made_by == "computed"
-    untold = "" if sure else phrase(skill, "untold", language_of(instruction))
-    said = tuple(dict.fromkeys((*map(str, choices), *([untold] if untold else ()))))
+    open_ = "" if sure else untold(instruction, skill)
+    said = tuple(dict.fromkeys((*map(str, choices), *([open_] if open_ else ()))))
     bare = instruction.style.format.startswith("bare")
     fields = tuple(
         replace(f, type="choice", choices=said, min=None, max=None) if f.name == "final" and f.type == "text" else f

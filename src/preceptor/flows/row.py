@@ -76,9 +76,14 @@ def entry_of(skill: Skill, table: str, name: str, default: Mapping[str, Any]) ->
     return next((e for e in skill.styles.get(table, ()) if e.get("name") == name), default)
 
 
+def untold(instruction: Instruction, skill: Skill) -> str:
+    """How `final` says in the row's language that the text does not tell; empty where one of the task's labels says it."""
+    return "" if skill.kind(instruction.kind).data.get("every_case") else phrase(skill, "untold", language_of(instruction))
+
+
 def format_of(instruction: Instruction, skill: Skill) -> dict[str, str]:
     """What the answerer is told of the form: the name, what `final` must hold, the drawn length (empty where the form
-    itself says it) and register, and how `final` says in the row's language that the text does not tell."""
+    itself says it) and register, and how `final` says that the text does not tell (`untold`)."""
     entry = entry_of(skill, "format", instruction.style.format, NO_STYLE)
     length = entry_of(skill, "length", instruction.style.length, {})
     register = entry_of(skill, "register", instruction.style.register, {})
@@ -88,7 +93,7 @@ def format_of(instruction: Instruction, skill: Skill) -> dict[str, str]:
         "about": str(entry.get("about", "")),
         "length": str(length.get("wording", instruction.style.length)),
         "register": str(register.get("wording", instruction.style.register)),
-        "untold": phrase(skill, "untold", language_of(instruction)),
+        "untold": untold(instruction, skill),
         "mistaken": phrase(skill, "mistaken", language_of(instruction)),
     }
 
