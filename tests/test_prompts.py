@@ -109,6 +109,7 @@ def test_a_reply_that_fits_is_read_and_more_than_was_asked_is_left_out(tmp_path:
 
     one = agent(tmp_path)
     assert read_reply(one, orjson.dumps({**FITS, "extra": 1}).decode()) == FITS
+    assert read_reply(one, orjson.dumps({**FITS, "copy": ""}).decode()) == FITS
     assert read_reply(one, "```json\n" + orjson.dumps({**FITS, "copy": "c", "decline": None}).decode() + "\n```") == {
         **FITS,
         "copy": "c",

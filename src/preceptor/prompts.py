@@ -257,10 +257,18 @@ def read_reply(agent: Agent, text: str) -> Mapping[str, Any]:
         if isinstance(reason, str) and reason.strip(NO_REASON).lower() not in ("", "null", "none", "no", "false", "n/a"):
             raise Declined(reason.strip())
     try:
-        return _model_of(agent).model_validate(value).model_dump(exclude_none=True)
+        return _model_of(agent).model_validate(_left_out(agent.fields, value)).model_dump(exclude_none=True)
     except ValidationError as error:
         lines = [f"- {'.'.join(map(str, e['loc'])) or 'the reply'}: {e['msg']}" for e in error.errors()[:8]]
         raise Misfit("The reply does not fit:\n" + "\n".join(lines)) from None
+
+
+def _left_out(fields: Sequence[ReplyField], value: Any) -> Any:
+    """The reply without optional texts that are empty: many models write "" for what they leave out."""
+    if not isinstance(value, dict):
+        return value
+    spare = {f.name for f in fields if f.optional and f.type == "text"}
+    return {key: said for key, said in value.items() if not (key in spare and said == "")}
 
 
 NO_REASON = " \t\n.,;:-{}[]()\"'`"

@@ -82,7 +82,7 @@ COUNTED: Mapping[str, Callable[[str], int]] = {
 
 
 def _absent(text: str, strings: Sequence[str]) -> str:
-    present = [s for s in strings if re.search(rf"(?<!\w){re.escape(s)}(?!\w)", text, re.I)]
+    present = [s for s in strings if re.search(rf"(?<!\w){re.escape(s.strip())}(?!\w)", text, re.I)]
     return f"must not contain: {', '.join(present)}" if present else ""
 
 
