@@ -5,7 +5,7 @@ FakeAsk                  the door, in memory: for tests of one step or one check
 SimulatedTeacher         answers every agent by rule; right, or wrong in one named way
 mutate, MUTATORS         eight ways to turn a right answer into a wrong one of the same form
 replay_golden, stale     a pack's recorded run, answered from its record
-faults_of_pack, counts_of_skill, gates
+faults_of_pack, notes_of_pack, counts_of_skill, gates
 """
 
 from importlib import import_module
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from preceptor.testing.gates import gates
     from preceptor.testing.golden import record, replay_golden, stale
     from preceptor.testing.mutators import MUTATORS, mutate
-    from preceptor.testing.packs import counts_of_skill, faults_of_pack
+    from preceptor.testing.packs import counts_of_skill, faults_of_pack, notes_of_pack
     from preceptor.testing.simulated import SimulatedTeacher, simulate
 
 WHERE = {
@@ -30,6 +30,7 @@ WHERE = {
     "MUTATORS": "preceptor.testing.mutators",
     "faults_of_pack": "preceptor.testing.packs",
     "counts_of_skill": "preceptor.testing.packs",
+    "notes_of_pack": "preceptor.testing.packs",
     "gates": "preceptor.testing.gates",
     "record": "preceptor.testing.golden",
     "replay_golden": "preceptor.testing.golden",
@@ -46,6 +47,7 @@ __all__ = [
     "faults_of_pack",
     "gates",
     "mutate",
+    "notes_of_pack",
     "record",
     "replay_golden",
     "simulate",

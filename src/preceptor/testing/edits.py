@@ -60,8 +60,19 @@ def _change(instruction: Instruction, goal: Any, source: Source, place: Sequence
             return before, before.replace(value, new, 1), new
     if goal.flips and gold is not None and gold.form in ("text", "number"):
         raise Declined("what the answer rests on stands nowhere by itself")
+    if goal.flips and gold is not None and gold.form == "set":
+        return _without_one(gold.value, source)
     after = number(before, source.text, place) or polarity(before, source.text, place) or _vague(before)
     return before, after, ""
+
+
+def _without_one(values: Sequence[Any], source: Source) -> tuple[str, str, str]:
+    """A sentence that is alone in naming one of the list's things, and the sentence without it."""
+    for value in map(str, values if len(values) > 1 else ()):
+        naming = [s for s in source.unique if value in s]
+        if len(naming) == 1 and source.text.count(value) == naming[0].count(value):
+            return naming[0], naming[0].replace(value, "another of them"), ""
+    raise Declined("nothing of the list is named by one sentence alone")
 
 
 def _vague(sentence: str) -> str:
@@ -109,7 +120,8 @@ def _answered(
         made["answer"] = value
     for name, form in (("answers", "set"), ("items", "order")):
         if name in by:
-            made[name] = list(gold.value) if gold.form == form else []
+            gone = {str(v) for v in gold.value if goal.flips and str(v) in change[0] and str(v) not in change[1]}
+            made[name] = [v for v in gold.value if form != "set" or str(v) not in gone] if gold.form == form else []
             if gold.form != form:
                 made.pop(name)
     if "pairs" in by:

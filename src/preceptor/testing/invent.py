@@ -265,7 +265,7 @@ def _question(field: Field, made: Mapping[str, Any], source: Source, place: Sequ
     if "statement" in made:
         said = f"What part does “{clipped(str(made['statement']), most - 60)}” play in the passage?"
     elif "detail" in made:
-        said = f"Why does the author mention “{clipped(str(made['detail']), most - 60)}”?"
+        said = f"Why does the author mention “{' '.join(clipped(str(made['detail']), most - 60).split()[:8])}”?"
     elif "lead_in" in made:
         said = f"Which ending best completes this sentence: {clipped(str(made['lead_in']), most - 70)} ______?"
     said = f"{said} ({' '.join(str(p) for p in place[-1:])})" if len(said) < 30 else said

@@ -15,13 +15,14 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from preceptor.checks import all_checks
 from preceptor.checks.base import Check
+from preceptor.checks.fits import advised, cannot
 from preceptor.draws import drawn_for
 from preceptor.errors import PackError, StepError
 from preceptor.flows.row import PLAIN_LAYOUT
 from preceptor.flows.shapes import instruction_of, with_drawn
 from preceptor.prompts import fill, render
 from preceptor.recipe import ROLES
-from preceptor.skill import Goal, Kind, Skill, load_skill, nearest
+from preceptor.skill import BUILT_IN, Goal, Kind, Skill, load_skill, nearest
 from preceptor.testing.invent import Source, invented, question_fields
 from preceptor.types import Agent, Document, Gold, Instruction, Material, Option
 
@@ -64,8 +65,20 @@ def faults_of_pack(name: str | Path, *, golden: bool = True) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def notes_of_pack(name: str | Path) -> list[str]:
+    """What is not wrong and not finished: a README that is still the copied one."""
+    try:
+        file = load_skill(name).path / "README.md"
+    except PackError:
+        return []
+    copied = (BUILT_IN / "_template" / "pack" / "README.md").read_text(encoding="utf-8").partition("\n")[2]
+    if file.is_file() and file.read_text(encoding="utf-8").partition("\n")[2] == copied:
+        return [f"{file} is still the copied one: say what the pack teaches, and what its checks cannot see"]
+    return []
+
+
 def counts_of_skill(name: str | Path) -> dict[str, Any]:
-    """What is in a pack: its real kinds, and what they are decided by."""
+    """What is in a pack: its real kinds counted, what they are decided by, and each kind with its shape and checks."""
     skill = load_skill(name)
     real = [kind for kind in skill.kinds if kind.tier == "real"]
     executable = [kind for kind in real if by_code(kind, skill)]
@@ -79,6 +92,16 @@ def counts_of_skill(name: str | Path) -> dict[str, Any]:
         "executable": len(executable),
         "judged": len(judged),
         "tools": sorted(named),
+        "kinds_detail": [
+            {
+                "kind": kind.name,
+                "shape": kind.shape,
+                "tier": kind.tier,
+                "checks": [check.name for check in applicable(kind, skill)],
+                "judges": [check.name for check in judges(kind, skill)],
+            }
+            for kind in skill.kinds
+        ],
     }
 
 
@@ -118,7 +141,7 @@ def _kinds(skill: Skill) -> Iterator[str]:
         if kind.tier != "real":
             continue
         yield from _maker(kind, skill, here)
-        yield from _names(kind.checks, {**all_checks(), **skill.checks}, f"{here}: checks: no check")
+        yield from _checks(kind, skill, here)
         yield from _names(kind.goals, [g.name for g in skill.goals], f"{here}: goals: no goal")
         yield from _names(kind.needs, ROLES, f"{here}: needs: no role")
         suits = [genre.partition("/")[0] for genre in kind.suits]
@@ -131,6 +154,36 @@ def _kinds(skill: Skill) -> Iterator[str]:
         for role in {need for check in checks_of_kind(kind, skill) if check.name in kind.checks for need in check.needs}:
             if role not in kind.needs and not deciding(kind, skill):
                 yield f'{here}: its only check asks a {role}; say needs = ["{role}"]'
+
+
+def _checks(kind: Kind, skill: Skill, here: str) -> Iterator[str]:
+    """Names of no check, and a kind whose deciding checks could never say anything of what the flow makes of it."""
+    known = {**all_checks(), **skill.checks}
+    told = advised(kind.shape, [check.name for check in skill.checks.values() if check.decides])
+    for name in kind.checks:
+        if name not in known:
+            near = nearest(name, known)
+            yield f"{here}: checks: no check {name!r}; {told}{f'; {near}' if near.startswith('did') else ''}"
+    decide = deciding(kind, skill)
+    if decide and not applicable(kind, skill) and not judges(kind, skill) and "judge" not in kind.needs:
+        fields = _fields(kind, skill)
+        why = "; ".join(cannot(check.name, kind.shape, fields) for check in decide)
+        yield f"{here}: nothing can decide it: {why}; {told}, or write one in skill.py"
+
+
+def applicable(kind: Kind, skill: Skill) -> list[Check]:
+    """The deciding checks that may say something of a task of this kind; all of them where the pack's code makes it."""
+    decide = deciding(kind, skill)
+    if kind.name in skill.builders or "instruct" in skill.steps:
+        return decide
+    fields = _fields(kind, skill)
+    return [check for check in decide if check.name in skill.checks or not cannot(check.name, kind.shape, fields)]
+
+
+def _fields(kind: Kind, skill: Skill) -> set[str]:
+    """What an instruction of the kind has in its data: the kind's constants and the generator's fields."""
+    agent = skill.agents.get(f"2_instruct/{kind.agent or kind.name}")
+    return {*kind.data, *(field.name for field in agent.fields or ())} if agent else {*kind.data}
 
 
 def _maker(kind: Kind, skill: Skill, here: str) -> Iterator[str]:
