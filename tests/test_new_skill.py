@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from preceptor.show import reasons
+from preceptor.types import Verdict
+
 ROOT = Path(__file__).resolve().parent.parent
 
 DOCUMENT = """# Yoke of the child's jumper
@@ -184,6 +187,7 @@ def test_one_document_can_be_watched(workshop: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "2 accepted of 2 rows" in done.stdout
     assert "knitting/2_instruct/stitch_count" in done.stdout  # prompts and replies are shown
+    assert "· not applicable" in done.stdout  # what the marks mean
 
 
 def test_rows_come_of_it_with_their_check_their_source_and_a_pair(workshop: Path) -> None:
@@ -197,6 +201,7 @@ def test_rows_come_of_it_with_their_check_their_source_and_a_pair(workshop: Path
     assert any(v["check"] == "same_count" and v["outcome"] == "pass" and v["decides"] for v in json.loads(count["verdicts"]))
     assert {row["source"] for row in rows} == {"patterns/yoke.md"}
     assert {row["licence"] for row in rows} == {"CC0-1.0"}
+    assert "license: cc0-1.0" in (workshop / "runs/knitting/dataset/README.md").read_text()
     (pair,) = (workshop / "runs/knitting/dataset/preference.jsonl").read_text().splitlines()
     assert "114" in json.dumps(json.loads(pair)["rejected"])
 
@@ -206,6 +211,22 @@ def test_typed_again_it_pays_for_nothing_and_says_the_same(workshop: Path) -> No
     assert typed(workshop, "preceptor run recipe.toml").returncode == 0
     after = json.loads(typed(workshop, "preceptor status runs/knitting --json").stdout)
     assert (after["law"], after["calls"], after["kinds"]) == (before["law"], before["calls"], before["kinds"])
+
+
+def test_status_names_rows_that_why_can_be_asked_of(workshop: Path) -> None:
+    told = typed(workshop, "preceptor status runs/knitting").stdout.partition("The newest rows")[2]
+    ids = [line.split()[0] for line in told.splitlines() if " accepted " in line]
+    assert len(ids) == 2
+    done = typed(workshop, f"preceptor why runs/knitting {ids[0]}")
+    assert done.returncode == 0, done.stderr
+    assert "✓ passed   ✗ failed   · not applicable" in done.stdout
+
+
+def test_what_says_nothing_of_a_row_gives_its_reason() -> None:
+    """A check that decides nothing here is shown with why, and a row that nothing decides is said to be one."""
+    verdicts = (Verdict("order_right", "na", "the task asks for no order", decides=True), Verdict("refusal", "pass"))
+    assert reasons(verdicts)[0] == "· order_right: the task asks for no order"
+    assert "Nothing decided this row" in reasons(verdicts)[1]
 
 
 def test_nothing_of_ours_was_touched() -> None:

@@ -72,9 +72,12 @@ def documents(paths: tuple[str, ...], text_column: str, json_: bool) -> None:
 def check(skills: tuple[str, ...], golden: bool) -> None:
     """Is this pack right? Every file of it is read and every prompt is rendered; no model is called."""
     from preceptor import show
-    from preceptor.testing import faults_of_pack
+    from preceptor.testing import faults_of_pack, notes_of_pack
 
-    show.faults({name: faults_of_pack(name, golden=golden) for name in skills or _built_in()})
+    names = skills or _built_in()
+    for line in (line for name in names for line in notes_of_pack(name)):
+        show.notice(line)
+    show.faults({name: faults_of_pack(name, golden=golden) for name in names})
 
 
 @main.command("try")
@@ -134,6 +137,8 @@ def status(run: Path, json_: bool) -> None:
     from preceptor.factory import Run
 
     show.report(Run(run).report, json_)
+    if not json_:
+        show.newest(run, Run(run).newest())
 
 
 @main.command()
@@ -277,11 +282,11 @@ def new(name: str, into: Path) -> None:
 @click.argument("names", nargs=-1)
 @as_json
 def skills(names: tuple[str, ...], json_: bool) -> None:
-    """What is in the box: skills, their kinds, what decides them."""
+    """What is in the box: skills, their kinds, what decides them. With NAMES: those packs, kind by kind."""
     from preceptor import show
     from preceptor.testing import counts_of_skill
 
-    show.skills([counts_of_skill(name) for name in names or _built_in()], json_)
+    show.skills([counts_of_skill(name) for name in names or _built_in()], json_, each=bool(names))
 
 
 @main.command()

@@ -69,6 +69,20 @@ class Run:
         finally:
             store.close()
 
+    def newest(self, most: int = 5) -> list[dict[str, str]]:
+        """Id, status, skill, kind and source of the last rows, whatever became of them, the newest first."""
+        store = Store(self.folder)
+        names = ("id", "status", "skill", "kind", "source")
+        try:
+            rows = store.rows(
+                "SELECT n.id, n.status, i.skill, n.kind, i.source FROM nodes AS n JOIN items AS i ON i.id = n.item "
+                "WHERE n.type = 'example' AND n.status <> 'made' ORDER BY n.rowid DESC LIMIT ?",
+                (most,),
+            )
+            return [dict(zip(names, row, strict=True)) for row in rows]
+        finally:
+            store.close()
+
     def export(self, into: str | Path | None = None, **settings: Any) -> Exported:
         """The run as a dataset; see `preceptor.export.export`."""
         return export(self.folder, Path(into) if into else None, **settings)

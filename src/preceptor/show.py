@@ -77,8 +77,8 @@ def faults(found: Mapping[str, Sequence[str]]) -> None:
         raise SystemExit(2)
 
 
-def skills(counts: Sequence[Mapping[str, Any]], json_: bool) -> None:
-    """What is in the box."""
+def skills(counts: Sequence[Mapping[str, Any]], json_: bool, *, each: bool = False) -> None:
+    """What is in the box; with `each`, the kinds one by one."""
     if json_:
         return json(list(counts))
     names = ("skill", "kinds", "listed", "gold_first", "executable", "judged", "tools")
@@ -92,6 +92,9 @@ def skills(counts: Sequence[Mapping[str, Any]], json_: bool) -> None:
         "\nkinds: real ones · listed: named in the taxonomy, never drawn · gold first: the answer is built by code · "
         "executable: decided by a check that tells right from wrong"
     )
+    for c in counts if each else ():
+        rows = [(k["kind"], k["shape"], k["tier"], ", ".join(k["checks"]), ", ".join(k["judges"])) for k in c["kinds_detail"]]
+        table(f"\n{c['skill']}", ("kind", "shape", "tier", "deciding checks", "judges"), rows)
     return None
 
 
@@ -158,6 +161,7 @@ def _clock(seconds: float) -> str:
 def ended(run: Any) -> None:
     """What a run made and threw away, and what to type next."""
     report(run.report, False)
+    newest(run.folder, run.newest())
     if run.ended and run.ended.interrupted:
         console.print("\nStopped. What was finished is kept; the same command goes on.")
     elif waits(run):
@@ -209,6 +213,14 @@ def report(found: Mapping[str, Any], json_: bool) -> None:
         f"completion tokens, {speed['calls_per_second']:.1f} calls a second" + (f", {spent:.4f} spent" if spent else "") + "."
     )
     return None
+
+
+def newest(folder: Any, rows: Sequence[Mapping[str, str]]) -> None:
+    """The last few rows, so that `why` has an id to be asked with."""
+    if rows:
+        names = ("id", "status", "skill", "kind", "source")
+        table("\nThe newest rows", names, [[row[name] for name in names] for row in rows])
+        console.print(Text(f"\nHow one came about: preceptor why {folder} ID"))
 
 
 def _quota(quota: Mapping[str, Any]) -> str:
@@ -287,6 +299,7 @@ def row(example: Example, title: str = "") -> None:
             body += f"\n→ {call['function']['name']}({call['function']['arguments']})"
         parts.append(Text.assemble((f"{message['role']}\n", "bold"), body.strip() + "\n"))
     parts.append(verdict_line(example.verdicts))
+    parts += [Text(line, style="bright_black") for line in reasons(example.verdicts)]
     console.print(
         Panel(Text("\n").join(parts), title=title or f"{example.instruction.kind} · {example.id}", title_align="left")
     )
@@ -325,6 +338,23 @@ def verdict_line(verdicts: Sequence[Verdict]) -> Text:
     return line
 
 
+LEGEND = "✓ passed   ✗ failed   · not applicable (it had nothing to say of this row)   bold: it tells right from wrong"
+
+
+def reasons(verdicts: Sequence[Verdict]) -> list[str]:
+    """Why verdicts failed or were not applicable, a line for each reason; and whether nothing decided the row at all."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for v in verdicts:
+        if v.outcome != "pass":
+            told.setdefault((v.outcome, _short(v.evidence, 200)), []).append(v.check)
+    lines = [
+        f"{MARKS[mark][0]} {', '.join(names)}: {evidence or 'no reason given'}" for (mark, evidence), names in told.items()
+    ]
+    if verdicts and not any(v.outcome != "na" and (v.decides or v.by != "code") for v in verdicts):
+        lines.append("Nothing decided this row: no check that tells right from wrong, and no judge, had anything to say of it.")
+    return lines
+
+
 def why(found: Mapping[str, Any], json_: bool) -> None:
     """The way of one row or drop: what it was made from, step by step, call by call."""
     if json_:
@@ -339,6 +369,7 @@ def why(found: Mapping[str, Any], json_: bool) -> None:
             for v in found["verdicts"]
         ]
         table("\nVerdicts", ("gen", "check", "outcome", "", "by", "evidence"), rows)
+        console.print(Text(LEGEND, style="bright_black"))
     rows = [
         (c["agent"], c["model"], c["outcome"], c["prompt_tokens"], c["completion_tokens"], _short(c.get("note", ""), 60))
         for c in found["calls"]
@@ -392,6 +423,8 @@ def tried(found: Any, *, brief: bool = False) -> None:
         console.print(Text(f"dropped at {dropped.step} ({dropped.kind or dropped.agent}): {dropped.reason}", style="yellow"))
     for example in found.produced.examples:
         row(example, f"{example.status} · {example.instruction.kind} · answered by {example.answered_by}")
+    if any(example.verdicts for example in found.produced.examples):
+        console.print(Text(LEGEND, style="bright_black"))
     accepted = sum(e.status == "accepted" for e in found.produced.examples)
     console.print(
         f"{accepted} accepted of {len(found.produced.examples)} rows; {len(found.calls)} calls, {found.spent:.4f} spent."

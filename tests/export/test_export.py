@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -210,11 +211,36 @@ def test_the_card_names_gold_tries_pairs_limits_and_what_was_left_out(own: Path,
         "Preference pairs: 4 (draft 2, revision 1, twin 1).",
         "2 kinds of own need a judge;",
         "Reasoning of the teacher: in <think> tags.",
-        "Kinds with fewer than five accepted rows, too few to say anything of: count.",
+        "- This is a small set: no kind has five accepted rows,",
         "| gold_text | 1 | yes | 4 | 0 | 0 |",
     ):
         assert line in card, line
     assert card.startswith("---\nlicense: other\nlanguage: [en]\n")
+
+
+def test_the_card_names_small_kinds_only_beside_larger_ones(tmp_path: Path) -> None:
+    many = [answered(instruction(kind="large", text=f"How many of {n}?"), "seventeen") for n in range(5)]
+    run = stored(tmp_path / "own", [*own_rows(), *many])
+    card = (export(run, tmp_path / "d").folder / "README.md").read_text()
+    assert "- Kinds with fewer than five accepted rows, too few to say anything of: count." in card
+    assert "small set" not in card
+
+
+LICENCES = [
+    (["CC0-1.0", "CC0-1.0"], "license: cc0-1.0\nlanguage"),
+    (["EUPL-1.2"], "license: other\nlicense_name: EUPL-1.2\nlanguage"),
+    (["CC0-1.0", "MIT"], "license: other\nlanguage"),
+    (["unknown"], "license: other\nlanguage"),
+]
+
+
+@pytest.mark.parametrize(("stated", "head"), LICENCES, ids=[h.split()[-2] for _, h in LICENCES])
+def test_the_card_states_the_one_licence_that_all_documents_state(tmp_path: Path, stated: list[str], head: str) -> None:
+    made = instruction().material
+    documents = [replace(made.document, text=f"{made.text} {n}", licence=l) for n, l in enumerate(stated)]
+    rows = [answered(instruction(material=replace(made, document=d)), "seventeen") for d in documents]
+    card = (export(stored(tmp_path / "own", rows), tmp_path / "d").folder / "README.md").read_text()
+    assert card.startswith(f"---\n{head}: [en]\n")
 
 
 def test_a_run_without_rows_is_exported_as_what_it_is(tmp_path: Path) -> None:

@@ -111,3 +111,16 @@ async def test_probing_a_script_without_lines_says_so() -> None:
     found = await probe(ScriptedModel())
     assert not found.answers
     assert "no scripted reply" in found.error
+
+
+async def test_a_request_without_a_line_shows_the_end_of_its_task_which_a_line_can_name() -> None:
+    shared = "You make rows for training.\n" * 40
+    text = "The gate opens at noon. " * 40
+    task = f"<task-3fa9>\n{text}\n\nWhen does it close?\n</task-3fa9>\n\nAnswer in one sentence."
+    asked = Request("pack/4_respond/answer", ({"role": "system", "content": shared}, {"role": "user", "content": task}))
+    with pytest.raises(errors.EndpointError) as caught:
+        await ScriptedModel([Line(agent="*/answer", contains="at midnight", text="x")]).complete(asked)
+    assert "When does it close?" in str(caught.value)
+    assert "You make rows for training." in str(caught.value)
+    assert "at midnight" in str(caught.value)
+    assert len(str(caught.value)) < 1800

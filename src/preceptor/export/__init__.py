@@ -1,5 +1,6 @@
 """A run as a dataset: rows, preference pairs, everything thrown away with its reason, and a card that says it all."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -125,6 +126,8 @@ def card_of(
     recipe = store.meta("recipe") or {}
     accepted = [s.node for s in held if s.node.status == "accepted"]
     kinds = _kinds(held)
+    made = [line["kind"] for line in kinds if line["accepted"]]
+    few = [line["kind"] for line in kinds if 0 < line["accepted"] < 5]
     ((calls, prompt, completion, nanos),) = store.rows(
         "SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0), coalesce(sum(cost), 0) "
         "FROM calls WHERE epoch > 0"
@@ -163,7 +166,9 @@ def card_of(
         "checks": _checks(held),
         "skipped": _skipped(store.meta("skipped") or ()),
         "quotas": quotas(store, store.meta("quotas") or ()),
-        "few": [line["kind"] for line in kinds if 0 < line["accepted"] < 5],
+        "licence": _licence(accepted),
+        "few": few if len(few) < len(made) else [],
+        "small": bool(made) and len(few) == len(made),
     }
     return fill(CARD.read_text(encoding="utf-8"), slots) + "\n"
 
@@ -186,6 +191,20 @@ def _licences(accepted: Sequence[Example]) -> list[dict[str, Any]]:
     rows = Counter(e.instruction.material.document.licence for e in accepted)
     documents = Counter(d.licence for d in {e.instruction.material.document for e in accepted})
     return [{"licence": licence, "documents": documents[licence], "rows": n} for licence, n in sorted(rows.items())]
+
+
+CREATIVE_COMMONS = r"cc0-1\.0|cc-by(-(nc|sa|nd|nc-sa|nc-nd))?-[234]\.\d"
+HUB = re.compile(rf"{CREATIVE_COMMONS}|apache-2\.0|mit|isc|unlicense|bsd-[23]-clause|[em]pl-2\.0|gpl-[23]\.0|[al]gpl-3\.0")
+"""Licences that dataset hubs know by name: SPDX names in small letters. Any other is `other`, with its name beside it."""
+
+
+def _licence(accepted: Sequence[Example]) -> dict[str, str]:
+    """The licence of the set's head: the one that all its documents state; `other` where they state several, or none."""
+    stated = {e.instruction.material.document.licence.strip() for e in accepted}
+    (only,) = stated if len(stated) == 1 else ("",)
+    if HUB.fullmatch(only.lower()):
+        return {"id": only.lower(), "name": ""}
+    return {"id": "other", "name": only if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", only) and only != "unknown" else ""}
 
 
 def _checks(held: Iterable[Stored]) -> list[dict[str, Any]]:

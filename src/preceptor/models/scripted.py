@@ -6,6 +6,7 @@ open_model("scripted:replies.jsonl")       # one line a reply, with the same key
 """
 
 import asyncio
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -124,7 +125,7 @@ class ScriptedModel:
 
     def _nothing(self, request: Request, prompt: str) -> str:
         spent = [line for line in self._lines if line.matches(request, prompt)]
-        head = "\n".join(f"    | {row[:100]}" for row in prompt.strip().splitlines()[:6])
+        begins, ends = prompt.strip()[:300], asked_in(prompt)
         there = "\n".join(f"    {line.shown()}" for line in (spent or self._lines)[:12]) or "    (nothing)"
         why = (
             f'all {len(spent)} lines for it are used up; give one of them times = "always", or add another:'
@@ -132,7 +133,10 @@ class ScriptedModel:
             else f"{self._source} has no line for it; there are:"
         )
         where = f"agent {request.agent!r}, sample {request.sample}, attempt {request.attempt}"
-        return f"no scripted reply for {where}, whose prompt begins:\n{head}\n  {why}\n{there}"
+        return (
+            f"no scripted reply for {where}, whose prompt begins:\n{_quoted(begins)}\n"
+            f"  and whose task ends (`contains` may name words from anywhere in the prompt):\n{_quoted(ends)}\n  {why}\n{there}"
+        )
 
 
 def read_script(path: Path | str, *, name: str = "") -> ScriptedModel:
@@ -151,6 +155,19 @@ def prompt_of(request: Request) -> str:
     """All that the messages say, one after the other."""
     said = (message.get("content") for message in request.messages)
     return "\n".join(part if isinstance(part, str) else canonical(part) for part in said if part)
+
+
+TASK = re.compile(r"<(task-[0-9a-f]{4,})>\n(.*?)\n</\1>", re.DOTALL)
+
+
+def asked_in(prompt: str, most: int = 300) -> str:
+    """The end of the task block, in which an answerer is shown its question; without such a block, of the prompt."""
+    found = TASK.findall(prompt)
+    return (found[-1][1] if found else prompt).strip()[-most:]
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"    | {row[:300]}" for row in text.splitlines() if row.strip())
 
 
 def _lines(replies: Any) -> Iterable[Line]:

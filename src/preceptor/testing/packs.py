@@ -149,7 +149,8 @@ def _kinds(skill: Skill) -> Iterator[str]:
         yield from _names([g.partition("/")[2] for g in kind.suits if "/" in g], FORMS, f"{here}: suits: no kind of document")
         if suits and not set(suits) & genres:
             yield f"{here}: cannot be reached: no transformer makes {' or '.join(kind.suits)}"
-        if not deciding(kind, skill) and not judges(kind, skill) and "judge" not in kind.needs:
+        misnamed = set(kind.checks) - {**all_checks(), **skill.checks}.keys()
+        if not (misnamed or deciding(kind, skill) or judges(kind, skill) or "judge" in kind.needs):
             yield f"{here}: nothing decides it: no deciding check, and no check that asks a judge"
         for role in {need for check in checks_of_kind(kind, skill) if check.name in kind.checks for need in check.needs}:
             if role not in kind.needs and not deciding(kind, skill):
