@@ -482,8 +482,7 @@ async def outcome_right(example: Example, skill: Any, ask: Ask) -> Verdict:
             hint="The conversation ended in the wrong way: look once more at what can be done with these functions.",
         )
     if outcome == "failed":
-        said = plain(example.answer)
-        if not any(_stem(plain(word)) in said for word in gold["lacking"]):
+        if not names_one(gold["lacking"], example.answer):
             return failed(
                 f"the reason names none of: {', '.join(gold['lacking'])}",
                 hint="The reason does not say which ability is missing.",
@@ -491,9 +490,16 @@ async def outcome_right(example: Example, skill: Any, ask: Ask) -> Verdict:
     return passed(f"ended as {outcome}")
 
 
+def names_one(words: Sequence[str], reason: str) -> bool:
+    """Whether the reason has one of the words, in whatever form."""
+    return any(re.search(rf"(?<!\w){re.escape(_stem(plain(word)))}", plain(reason)) for word in words)
+
+
 def _stem(word: str) -> str:
-    """A word without the ending that inflection changes: enough to find `cancelled` by `cancel`."""
-    return word if len(word) <= 4 else word[: max(4, len(word) - 2)]
+    """A word without the ending that inflection changes: `giv` finds give and giving, `cancel` finds cancelled."""
+    bare = re.sub(r"(?:ations?|ings?|ed|es|e|s)$", "", word)
+    bare = re.sub(r"([b-df-hj-np-tv-z])\1$", r"\1", bare)
+    return bare if len(bare) >= 3 else word
 
 
 @check(

@@ -62,7 +62,7 @@ STOPWORDS: Mapping[str, frozenset[str]] = {
     "de": _set(
         "der die das und ist nicht ein eine zu den mit von für auf dem des sich im auch es an als "
         "werden aus wird bei oder hat dass sind nach wie um einer einem noch wenn nur war über so zum "
-        "zur"
+        "zur sie er ich wir ihr diese dieser diesen dieses kein keine niemand etwas schon hier dort man vom beim"
     ),
     "fr": _set(
         "le la les et des est une dans que pour qui sur pas au avec ce il par plus ne se sont aux du "
@@ -391,6 +391,10 @@ def _syllables(word: str, vowels: str, language: str) -> int:
     return max(1, groups - silent)
 
 
+AMBIGUOUS = frozenset("was in an am on as a as so die war es or no me he en de la con son".split())
+"""Common words of one language that are words of another too: they do not tell which."""
+
+
 def guess_language(text: str) -> str:
     """The language whose script or commonest words fill the text; `und` where none clearly does."""
     letters = [c for c in text if c.isalpha()]
@@ -400,7 +404,7 @@ def guess_language(text: str) -> str:
         if sum(unicodedata.name(c, "").startswith(script) for c in letters) > 0.5 * len(letters):
             return code
     folded = [w.casefold() for w in words(text)]
-    scores = Counter({code: sum(w in stops for w in folded) for code, stops in STOPWORDS.items()})
+    scores = Counter({code: sum(w in stops - AMBIGUOUS for w in folded) for code, stops in STOPWORDS.items()})
     (best, most), (_, next_most) = scores.most_common(2)
     return best if most >= max(1, 0.08 * len(folded)) and most > next_most else "und"
 
