@@ -237,7 +237,7 @@ LICENCES = [
 @pytest.mark.parametrize(("stated", "head"), LICENCES, ids=[h.split()[-2] for _, h in LICENCES])
 def test_the_card_states_the_one_licence_that_all_documents_state(tmp_path: Path, stated: list[str], head: str) -> None:
     made = instruction().material
-    documents = [replace(made.document, text=f"{made.text} {n}", licence=l) for n, l in enumerate(stated)]
+    documents = [replace(made.document, text=f"{made.text} {n}", licence=name) for n, name in enumerate(stated)]
     rows = [answered(instruction(material=replace(made, document=d)), "seventeen") for d in documents]
     card = (export(stored(tmp_path / "own", rows), tmp_path / "d").folder / "README.md").read_text()
     assert card.startswith(f"---\n{head}: [en]\n")
