@@ -318,9 +318,13 @@ def test_a_default_that_is_written_out_is_no_difference() -> None:
 
 @pytest.mark.parametrize(
     ("word", "reason", "named"),
-    [("giving", "What is lacking is a way to give the code out.", True), ("cancelled", "Nothing here can cancel an order.", True),
-     ("giving", "The drum is forgiven, and nothing is missing.", False), ("scrap", "There is no such drum.", False)],
-)  # fmt: skip
+    [
+        ("giving", "What is lacking is a way to give the code out.", True),
+        ("cancelled", "Nothing here can cancel an order.", True),
+        ("giving", "The drum is forgiven, and nothing is missing.", False),
+        ("scrap", "There is no such drum.", False),
+    ],
+)
 def test_a_lacking_ability_is_found_in_whatever_form_it_is_named(word: str, reason: str, named: bool) -> None:
     from preceptor.checks.state import names_one
 

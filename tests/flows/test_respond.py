@@ -96,7 +96,7 @@ async def test_a_failed_draft_goes_through_critic_and_reviser_and_makes_a_pair(t
     assert (made.status, made.answer) == ("accepted", "There are seventeen.")
     (pair,) = pairs_of([(made, "small")])
     assert (pair["pair"], pair["chosen_by"], pair["rejected_by"]) == ("revision", "reviser: scripted", "answerer: scripted")
-    assert "gold_text" in prompt_of(ask.requests[1])
+    assert "the final answer is not right" in prompt_of(ask.requests[1])
     assert "Count again." in prompt_of(ask.requests[2])
 
 
@@ -148,10 +148,9 @@ async def test_the_critic_sees_the_bare_result_and_what_checks_found_but_nothing
     draft, final, problems = prompt_of(ask.requests[1]).rsplit("|", 2)
     assert "twelve" in draft
     assert final == "ten"
-    assert "final_in_answer: Answer and final answer differ" in problems
+    assert "Answer and final answer differ" in problems
     assert "(found: 'ten' is not where" in problems
-    assert "gold_text" in problems
-    assert "seventeen" not in problems
+    assert not any(word in problems for word in ("gold_text", "final_in_answer", "seventeen"))
 
 
 async def test_rounds_are_bounded(tmp_path: Path) -> None:

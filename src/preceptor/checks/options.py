@@ -130,6 +130,12 @@ def key_of(instruction: Instruction) -> Option | None:
     return instruction.options[LETTERS.index(str(gold.value))]
 
 
+def _without_order(said: list[str]) -> tuple[str, ...]:
+    """Words of an option to compare it by: in a short one their order means nothing, in a long one (first this, then that)
+    it may be all the difference."""
+    return tuple(sorted(set(said))) if len(said) < 6 else tuple(said)
+
+
 def wrong_with_options(instruction: Instruction) -> Iterator[str]:
     """What is wrong with the options as a set, one line each."""
     options, key = instruction.options, key_of(instruction)
@@ -144,8 +150,8 @@ def wrong_with_options(instruction: Instruction) -> Iterator[str]:
         yield f"not exactly the keyed option has the role credited: {held}"
     if not 3 <= len(options) <= len(LETTERS):
         yield f"{len(options)} options, where 3 to {len(LETTERS)} are wanted"
-    bags = [frozenset(tokens(t)) for t in texts]
-    same = [(i, bags.index(bag)) for i, bag in enumerate(bags) if bags.index(bag) < i]
+    said = [_without_order(list(tokens(t))) for t in texts]
+    same = [(i, said.index(words)) for i, words in enumerate(said) if said.index(words) < i]
     if same:
         i, first = same[0]
         yield f"options {LETTERS[first]} and {LETTERS[i]} say the same: {options[i].text[:60]!r}"

@@ -481,12 +481,11 @@ async def outcome_right(example: Example, skill: Any, ask: Ask) -> Verdict:
             f"ended as {outcome or 'nothing'}, should end as {gold['outcome']}",
             hint="The conversation ended in the wrong way: look once more at what can be done with these functions.",
         )
-    if outcome == "failed":
-        if not names_one(gold["lacking"], example.answer):
-            return failed(
-                f"the reason names none of: {', '.join(gold['lacking'])}",
-                hint="The reason does not say which ability is missing.",
-            )
+    if outcome == "failed" and not names_one(gold["lacking"], example.answer):
+        return failed(
+            f"the reason names none of: {', '.join(gold['lacking'])}",
+            hint="The reason does not say which ability is missing.",
+        )
     return passed(f"ended as {outcome}")
 
 

@@ -391,7 +391,7 @@ def _syllables(word: str, vowels: str, language: str) -> int:
     return max(1, groups - silent)
 
 
-AMBIGUOUS = frozenset("was in an am on as a as so die war es or no me he en de la con son".split())
+AMBIGUOUS = _set("was in an am on as a so die war es or no me he en de la con son")
 """Common words of one language that are words of another too: they do not tell which."""
 
 

@@ -297,7 +297,8 @@ def measured(row: Example, skill: Skill, said: Mapping[str, Any]) -> dict[str, b
 
 def spoken(row: Example) -> str:
     """The row as its judge reads it: who says what, calls and results included."""
-    parts = []
+    tools = "\n".join(orjson.dumps(tool).decode() for tool in row.instruction.tools)
+    parts = [f"FUNCTIONS THAT THE ASSISTANT MAY CALL\n{tools}"] if tools else []
     for message in row.messages:
         body = str(message.get("content") or "")
         for call in message.get("tool_calls") or ():

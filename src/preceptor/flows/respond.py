@@ -108,7 +108,7 @@ async def reflected(draft: Draft, instruction: Instruction, skill: Skill, ask: A
 
 async def revised(draft: Draft, instruction: Instruction, skill: Skill, ask: Ask, sample: int) -> tuple[str, Draft | None]:
     """What the critic said, and the reviser's draft; none where the critic found nothing to mend."""
-    problems = [problem(v, draft, instruction) for v in draft.verdicts if v.outcome == "fail"]
+    problems = problems_of(draft, instruction)
     shown: dict[str, Any] = {
         "task": task_of(instruction, skill),
         "draft": draft.answer,
@@ -133,16 +133,24 @@ def bare_result(draft: Draft) -> str:
     return final if isinstance(final, str) else orjson.dumps(final, default=str).decode()
 
 
+def problems_of(draft: Draft, instruction: Instruction) -> list[str]:
+    """The failed checks as the critic is told of them: hints, and what was found where that shows nothing of the key. Never
+    a check's name: that a check of open questions failed would tell how the question ends. What looks at the item alone
+    has no hint, since no draft can mend it; where nothing can be said, this says so."""
+    failed = [v for v in draft.verdicts if v.outcome == "fail"]
+    told = [problem(v, draft, instruction) for v in failed if v.hint]
+    return told or ([UNTOLD] if any(v.decides for v in failed) else [])
+
+
+UNTOLD = "The result did not pass. What it was held against cannot be shown: work it out anew from the text, and compare."
+
+
 def problem(verdict: Verdict, draft: Draft, instruction: Instruction) -> str:
-    """A failed check as the critic is told of it: what to look at, and what was found, where that shows nothing of the
-    key. A check that compares with the key never says what it found, nor does one that has no hint: it looks at the item."""
-    if not verdict.hint:
-        return verdict.check
+    """One failed check. A check that compares with the key never says what it found."""
     shown = f"{draft.answer}\n{bare_result(draft)}"
     if verdict.decides or any(secret in verdict.evidence and secret not in shown for secret in secrets(instruction)):
-        return f"{verdict.check}: {verdict.hint}"
-    found = "" if verdict.evidence in verdict.hint else f" (found: {verdict.evidence})"
-    return f"{verdict.check}: {verdict.hint}{found}"
+        return verdict.hint
+    return verdict.hint if verdict.evidence in verdict.hint else f"{verdict.hint} (found: {verdict.evidence})"
 
 
 def secrets(instruction: Instruction) -> list[str]:
