@@ -295,8 +295,11 @@ def skills(names: tuple[str, ...], json_: bool) -> None:
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--documents", multiple=True, help="Globs of documents that were not used before.")
 @click.option("--skill", "skills_", multiple=True, help="Skills to draw from (default: all in the box).")
+@click.option("--edits", is_flag=True, help="Only rows made unanswerable or with their answer turned round.")
 @as_json
-def fidelity(folder: Path, kinds: int, seed: int, documents: tuple[str, ...], skills_: tuple[str, ...], json_: bool) -> None:
+def fidelity(
+    folder: Path, kinds: int, seed: int, documents: tuple[str, ...], skills_: tuple[str, ...], edits: bool, json_: bool
+) -> None:
     """Do the prompts say what they mean? Rows of drawn kinds are judged blind, apart from their making.
 
     Typed again, it goes on: answers and judgements are taken in from FOLDER as they appear there.
@@ -304,7 +307,7 @@ def fidelity(folder: Path, kinds: int, seed: int, documents: tuple[str, ...], sk
     from preceptor import show
     from preceptor.fidelity import trial
 
-    show.fidelity(trial(folder, kinds, seed, documents, skills_ or tuple(_built_in())), json_)
+    show.fidelity(trial(folder, kinds, seed, documents, skills_ or tuple(_built_in()), edits), json_)
 
 
 @main.command()

@@ -2,8 +2,8 @@
 
     draw ─▶ make, by batch (whoever answers has not seen the taxonomy) ─▶ judge, by batch (has not seen the making) ─▶ table
 
-A trial is a folder: `plan.json`, `making/` and `judging/` (requests there, replies beside them), and two runs. The same
-command goes on with whatever has been answered since.
+A trial is a folder: `plan.json`, `making/`, `checking/` (what the packs ask a judge) and `judging/` (requests there, replies
+beside them), and two runs. The same command goes on with whatever has been answered since.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from preceptor.flows.flow3_refine import refine
 from preceptor.flows.row import task_of
 from preceptor.prompts import read_agent
 from preceptor.recipe import recipe_of
-from preceptor.skill import Kind, Skill, fits, load_skill
+from preceptor.skill import Goal, Kind, Skill, fits, load_skill
 from preceptor.types import Agent, Ask, Document, Dropped, Example, Instruction, Produced, Step, Trace, canonical
 
 ROWS_A_KIND = 3
@@ -88,7 +88,7 @@ class Trial:
         return said
 
 
-def trial(folder: Path, kinds: int, seed: int, documents: Sequence[str], skills: Sequence[str]) -> Trial:
+def trial(folder: Path, kinds: int, seed: int, documents: Sequence[str], skills: Sequence[str], edits: bool = False) -> Trial:
     """Begin a trial, or go on with the one in `folder`; see the module's first lines for its ways."""
     plan_file = folder / "plan.json"
     if not plan_file.exists():
@@ -98,7 +98,7 @@ def trial(folder: Path, kinds: int, seed: int, documents: Sequence[str], skills:
                 "--documents 'notes/**/*.md'"
             )
         folder.mkdir(parents=True, exist_ok=True)
-        plan_file.write_bytes(orjson.dumps(drawn(kinds, seed, documents, skills), option=orjson.OPT_INDENT_2))
+        plan_file.write_bytes(orjson.dumps(drawn(kinds, seed, documents, skills, edits), option=orjson.OPT_INDENT_2))
     plan = orjson.loads(plan_file.read_bytes())
     return asyncio.run(_trial(folder, plan))
 
@@ -106,10 +106,13 @@ def trial(folder: Path, kinds: int, seed: int, documents: Sequence[str], skills:
 # ── drawing ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def drawn(kinds: int, seed: int, documents: Sequence[str], skills: Sequence[str]) -> dict[str, Any]:
-    """Kinds by seed, and for each the documents and the transformers of its three rows: one as asked, two refined."""
+def drawn(kinds: int, seed: int, documents: Sequence[str], skills: Sequence[str], edits: bool = False) -> dict[str, Any]:
+    """Kinds by seed, and for each the documents and the transformers of its three rows: one as asked, two refined. With
+    `edits` all three are made unanswerable or flipped, of kinds that can be."""
     loaded = [load_skill(name) for name in skills]
     real = [(skill, kind) for skill in loaded for kind in skill.drawable(frozenset({"teacher", "judge", "weak"}))]
+    if edits:
+        real = [(skill, kind) for skill, kind in real if edits_of(skill, kind)]
     read = corpus.read(list(documents)).documents
     served = [(skill, kind) for skill, kind in real if ways_of(skill, kind, read)]
     chosen = draw(served, "fidelity", seed, k=kinds, name=lambda sk: f"{sk[0].name}/{sk[1].name}")
@@ -128,7 +131,19 @@ def drawn(kinds: int, seed: int, documents: Sequence[str], skills: Sequence[str]
                     "transformer": transformer,
                 }
             )
-    return {"seed": seed, "documents": list(documents), "skills": list(skills), "slots": slots}
+    return {"seed": seed, "documents": list(documents), "skills": list(skills), "edits": edits, "slots": slots}
+
+
+def edits_of(skill: Skill, kind: Kind) -> list[Goal]:
+    """The goals that make such an instruction unanswerable or turn its answer round."""
+    turning = [g for g in skill.goals if g.flips or g.answerability == "unanswerable"]
+    return [
+        g
+        for g in turning
+        if (not kind.goals or g.name in kind.goals)
+        and (not g.kinds or kind.name in g.kinds)
+        and (not g.shapes or kind.shape in g.shapes)
+    ]
 
 
 def ways_of(skill: Skill, kind: Kind, documents: Sequence[Document]) -> list[tuple[Document, str]]:
@@ -181,9 +196,13 @@ async def _making(folder: Path, plan: Mapping[str, Any], documents: Mapping[str,
     loaded, skills, items = _loaded(plan), {}, []
     for place, slot in enumerate(plan["slots"]):
         name = f"{slot['skill']}/{slot['kind']}/{slot['number']}"
-        skills[name] = narrowed(loaded[slot["skill"]], slot["kind"], slot["transformer"], refined=slot["number"] > 0)
+        edits = bool(plan.get("edits"))
+        skills[name] = narrowed(loaded[slot["skill"]], slot["kind"], slot["transformer"], edits or slot["number"] > 0)
+        if edits:
+            skills[name] = replace(skills[name], goals=tuple(edits_of(skills[name], skills[name].kind(slot["kind"]))))
         items.append(Item(documents[slot["document"]], name, 0, place))
-    recipe = recipe_of({"name": "fidelity", "seed": plan["seed"], "teacher": f"batch:{folder.absolute() / 'making'}"})
+    models = {role: f"batch:{folder.absolute() / where}" for role, where in (("teacher", "making"), ("judge", "checking"))}
+    recipe = recipe_of({"name": "fidelity", "seed": plan["seed"], **models})
     made = Plan(recipe, skills)
     async with opened(made, folder / "made", list(documents.values()), lambda _: None) as outside:
         ended = await engine.run(items, work(made), door(outside, made, []), outside)
