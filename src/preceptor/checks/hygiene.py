@@ -25,7 +25,7 @@ LEAK_WORDS = 8
 SEED_WORDS = 50
 PROSE_WORDS = 20
 """Fewer words say nothing about their language."""
-QUOTATION = re.compile(r"\"[^\"\n]{0,600}\"|“[^”]{0,600}”|„[^“”]{0,600}[“”]|«[^»]{0,600}»|^>.*$", re.M)
+QUOTATION = re.compile(r"\"[^\"\n]{0,600}\"|“[^”]{0,600}”|„[^“”]{0,600}[“”]|«[^«»]{0,600}»|»[^«»]{0,600}«|^>.*$", re.M)
 CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.S)
 BOUNDARY = re.compile(r"</?[a-z][a-z_]*-[0-9a-f]{4}>")
 

@@ -327,7 +327,7 @@ def dates(text: str, forms: Iterable[str] = DATE_FORMS) -> list[tuple[int, int, 
     return sorted(found)
 
 
-QUOTED = re.compile(r"\"[^\"\n]{1,600}\"|“[^”]{1,600}”|„[^“”]{1,600}[“”]|«[^»]{1,600}»")
+QUOTED = re.compile(r"\"[^\"\n]{1,600}\"|“[^”]{1,600}”|„[^“”]{1,600}[“”]|«[^«»]{1,600}»|»[^«»]{1,600}«")
 
 
 FIXED = re.compile(r"```.*?```|`[^`\n]+`|https?://\S+|\([A-ZÀ-Þ][^()\d]{1,60},? \d{4}[a-z]?\)|\[\d[\d, ]*\]", re.S)
