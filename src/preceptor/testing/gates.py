@@ -151,8 +151,9 @@ async def _of_kind(
         for verdict in await decided(example, [row["check"]] if "check" in row else names, skill, tools):
             if verdict.outcome != "na" and verdict.check in found:
                 (_good if row["good"] else _broken)(found[verdict.check], verdict.outcome, f"by hand: {row['final']}")
-    # A check that had a say in one broken golden row alone is not this kind's: what it decides is tried where it is.
-    gates = [g for g in found.values() if g.good or g.broken >= ENOUGH or g.check in kind.checks]
+    # A check that had a say in a few golden rows alone (refined ones, say) is not this kind's: what it decides is tried
+    # where it is. Whatever it told wrongly is kept all the same.
+    gates = [g for g in found.values() if g.good >= ENOUGH or g.told or g.check in kind.checks]
     return gates + await _by_another_route(kind, skill, names, right, tools)
 
 
