@@ -59,8 +59,9 @@ class Bench:
         return sum(accepts(e.verdicts) for e in self.right)
 
 
-def alone(kind: Kind, skill: Skill, form: str = "prose") -> Skill:
-    """The skill with this kind only, on genres that suit it and documents of this form; nothing is refined."""
+def alone(kind: Kind, skill: Skill, form: str = "prose", untold: bool = False) -> Skill:
+    """The skill with this kind only, on genres that suit it and documents of this form; nothing is refined, but with
+    `untold` about half of what can be is made unanswerable."""
     genres = [g.partition("/")[0] for g in kind.suits if g.partition("/")[2] in ("", form)]
     agents = dict(skill.agents)
     original = skill.of("transform", "original")
@@ -72,7 +73,7 @@ def alone(kind: Kind, skill: Skill, form: str = "prose") -> Skill:
         "transform": {**skill.settings["transform"], "original": original},
         "instruct": {**skill.settings["instruct"], "pick": 1},
         "refine": {**skill.settings["refine"], "share": 0.0},
-        "quota": {**skill.settings["quota"], "unanswerable": []},
+        "quota": {**skill.settings["quota"], "unanswerable": [0.45, 0.55] if untold else []},
     }
     return replace(skill.only([kind.name]), agents=agents, settings=changed)
 
@@ -99,6 +100,7 @@ async def rows_of_kind(
     mutators: Sequence[str] = MUTATORS,
     teacher: SimulatedTeacher | None = None,
     planted: bool = True,
+    untold: bool = False,
 ) -> Bench:
     """Up to `want` right rows of the kind, and of each the wrong ones that the mutators make of it; with `planted`, also
     those with the one fault that a check is there for."""
@@ -109,7 +111,7 @@ async def rows_of_kind(
             if len(bench.right) >= enough:
                 break
             ask = FakeAsk(model, tools=tools, roles=ROLES, document=document, seed=f"bench/{number}")
-            produced = await produce(document, open_to(alone(kind, skill, document.kind)), ask)
+            produced = await produce(document, open_to(alone(kind, skill, document.kind, untold)), ask)
             bench.right += [e for e in produced.examples if e.answered_by == "model"]
             if any(e.instruction.parent for e in produced.examples):  # twins: enough of both
                 enough = max(enough, 2 * want)

@@ -105,6 +105,11 @@ async def _gates(
             if any(gate.good >= ENOUGH > gate.broken for gate in made):  # some rows do not take the fault: more of them
                 bench = await rows_of_kind(kind, skill, documents, tools, want=2 * want, passes=passes)
                 made = await _of_kind(kind, skill, names, bench, golden[kind.name], by_hand[kind.name], tools)
+            if any(0 < gate.good < ENOUGH for gate in made):  # golden rows were refined, the bench's were not: make such too
+                untold = await rows_of_kind(kind, skill, documents, tools, want=2 * want, passes=2 * passes, untold=True)
+                bench.right += untold.right
+                bench.wrong += untold.wrong
+                made = await _of_kind(kind, skill, names, bench, golden[kind.name], by_hand[kind.name], tools)
             table.gates += made
             for gate in made:
                 tell(gate)
@@ -151,9 +156,8 @@ async def _of_kind(
         for verdict in await decided(example, [row["check"]] if "check" in row else names, skill, tools):
             if verdict.outcome != "na" and verdict.check in found:
                 (_good if row["good"] else _broken)(found[verdict.check], verdict.outcome, f"by hand: {row['final']}")
-    # A check that had a say in a few golden rows alone (refined ones, say) is not this kind's: what it decides is tried
-    # where it is. Whatever it told wrongly is kept all the same.
-    gates = [g for g in found.values() if g.good >= ENOUGH or g.told or g.check in kind.checks]
+    # A check that had a say in one broken golden row alone is not this kind's: what it decides is tried where it is.
+    gates = [g for g in found.values() if g.good or g.broken >= ENOUGH or g.check in kind.checks]
     return gates + await _by_another_route(kind, skill, names, right, tools)
 
 
