@@ -19,7 +19,7 @@ from preceptor.engine.store import Store
 from preceptor.errors import BudgetSpent, ChangedRun, EndpointError, RecipeError
 from preceptor.models.scripted import Line, ScriptedModel, prompt_of
 from preceptor.recipe import Recipe, load_recipe, ready, recipe_of
-from preceptor.types import Completion, Request
+from preceptor.types import Completion, Document, Request
 
 TIDES = "mine/golden/documents/tides.md"
 COUNT = {"question": "How many berths are kept free?", "answer": "seventeen"}
@@ -762,3 +762,26 @@ def test_a_line_that_was_never_scripted_names_its_agent(tmp_path: Path) -> None:
     stories(tmp_path, range(1))
     with pytest.raises(EndpointError, match=r"no scripted reply for agent 'small/4_respond/answer'"):
         made(recipe(tmp_path), tmp_path / "run", ScriptedModel([Line(agent="*/count", fields=COUNT)]))
+
+
+def test_documents_of_the_caller_are_made_as_their_turn_comes_and_a_second_pass_takes_them_again(tmp_path: Path) -> None:
+    pack(tmp_path)
+    plan = recipe_of({"skills": ["small"], "passes": 2, "limits": {"in_flight": 1, "ahead": 1}}, tmp_path)
+    drawn, seen = list[int](), list[int]()
+
+    class Told:
+        def __iter__(self) -> Iterator[Document]:
+            for n in range(200):
+                drawn.append(n)
+                yield Document(f"d{n}", story(n), f"{n}.md")
+
+    def asked(request: Request) -> dict[str, str]:
+        seen.append(len(drawn))
+        return {**COUNT, **ANSWER}
+
+    run = made(plan, tmp_path / "run", ScriptedModel(asked), documents=Told())
+    assert run.ended is not None
+    assert run.ended.progress.items["pending"] == 0
+    assert len(drawn) == 400
+    assert seen[0] < 200, "all documents were made before the first was asked about"
+    assert [e.id for e in run.each()] == [e.id for e in run.examples()]

@@ -61,13 +61,18 @@ class Run:
         finally:
             store.close()
 
-    def examples(self, status: str = "accepted") -> list[Example]:
-        """The rows of that status, with their whole lineage, in plan order."""
+    def each(self, status: str = "accepted") -> Iterator[Example]:
+        """The rows of that status one by one, with their whole lineage, in plan order: none is held when the next is read."""
         store = Store(self.folder)
         try:
-            return [stored.node for stored in store.examples(status)]
+            for stored in store.examples(status):
+                yield stored.node
         finally:
             store.close()
+
+    def examples(self, status: str = "accepted") -> list[Example]:
+        """The rows of that status, with their whole lineage, in plan order."""
+        return list(self.each(status))
 
     def newest(self, most: int = 5) -> list[dict[str, str]]:
         """Id, status, skill, kind and source of the last rows, whatever became of them, the newest first."""
@@ -179,10 +184,9 @@ def _with_transformers(skill: Skill, names: Sequence[str]) -> Skill:
 
 
 def items_of(plan: Plan, documents: Iterable[Document]) -> Iterator[Item]:
-    """The plan in its order: pass, document, skill."""
-    held = list(documents)
+    """The plan in its order: pass, document, skill. The documents are taken one by one, once for each pass."""
     for number in range(plan.recipe.passes):
-        for place, document in enumerate(held):
+        for place, document in enumerate(documents):
             for name in plan.skills:
                 if _taught_with(plan.recipe, name, document):
                     yield Item(document, name, number, place)
@@ -347,13 +351,18 @@ def declared(skill: Skill) -> list[str]:
     return sorted(named | set(skill.of("respond", "tools")))
 
 
-def tools_of(plan: Plan, folder: Path, documents: Sequence[Document], sandbox: Sandbox) -> list[Tool]:
+def _tools_named(plan: Plan) -> set[str]:
+    return {name for skill in plan.skills.values() for name in declared(skill)}
+
+
+def tools_of(plan: Plan, folder: Path, documents: Iterable[Document], sandbox: Sandbox) -> list[Tool]:
     """Everything that agents and checks of these skills may use, and nothing else."""
-    named = {name for skill in plan.skills.values() for name in declared(skill)}
+    named = _tools_named(plan)
     search = plan.recipe.search
     address = tools.Address(search.url, search.hosts, search.results) if search else None
-    wanted = [name for name in tools.TOOLS if name in named and (name != "search" or documents or address)]
-    searched = sorted(documents, key=lambda d: d.id)  # the index is the same, in whatever order they were read
+    # sorted: the index is the same, in whatever order they were read
+    searched = sorted(documents, key=lambda d: d.id) if "search" in named else []
+    wanted = [name for name in tools.TOOLS if name in named and (name != "search" or searched or address)]
     opened = list(tools.open_tools(wanted, corpus=searched, address=address, sandbox=sandbox).values())
     if plan.recipe.pause_after:
         opened.append(Review(folder / "review.jsonl"))
@@ -374,6 +383,7 @@ def run(
     notice: Notice = _silent,
     poll: float = 0.0,
     models: Mapping[str, Model] | None = None,
+    documents: Iterable[Document] | None = None,
     signals: bool = True,
 ) -> Run:
     """Make the rows of a recipe. The same call again goes on where the last one stopped.
@@ -381,17 +391,18 @@ def run(
     `into` is the run's folder (default: the recipe's own, else runs/NAME). `add` takes documents that are new into a
     finished run; `fork_from` starts a new run that re-pays only what changed. `limit` takes only so many documents.
     `poll` waits for batch replies, asking every so many seconds. `models` replaces the recipe's, by role (for tests).
+    `documents` stand in for the recipe's: they are taken one by one as their turn comes, so they may be made as they go.
     Raises ChangedRun where the folder holds a run of another recipe, and what the engine raises.
     """
-    recipe = recipe if models else ready(recipe)
+    recipe = recipe if models else ready(recipe, given=documents is not None)
     plan = plan_of(recipe.model_copy(update={"teacher": "given"}) if models and not recipe.teacher else recipe)
     folder = Path(into or recipe.path(recipe.into or f"runs/{recipe.name}"))
-    return asyncio.run(_run(plan, folder, add, fork_from, limit, tell, notice, poll, models, signals))
+    return asyncio.run(_run(plan, folder, add, fork_from, limit, tell, notice, poll, models, documents, signals))
 
 
 @asynccontextmanager
 async def opened(
-    plan: Plan, folder: Path, documents: Sequence[Document], notice: Notice, models: Mapping[str, Model] | None = None
+    plan: Plan, folder: Path, documents: Iterable[Document], notice: Notice, models: Mapping[str, Model] | None = None
 ) -> AsyncIterator[Outside]:
     """Journal, models, tools and sandbox of a run, open for as long as the block lasts."""
     recipe = plan.recipe
@@ -424,21 +435,22 @@ async def _run(
     notice: Notice,
     poll: float,
     models: Mapping[str, Model] | None,
+    given: Iterable[Document] | None,
     signals: bool,
 ) -> Run:
-    examples, files, said = examples_of(plan.recipe), _files(plan.recipe), list[str]()
+    examples, files, said = examples_of(plan.recipe), _files(plan.recipe) if given is None else [], list[str]()
     known = _read_before(folder, files, notice)
 
     def tells(line: str) -> None:
         said.append(line)
         notice(line)
 
-    documents = known or _documents(plan, tells, 0, _stored(folder))
-    chosen = documents[: limit or None]
+    documents = known or _documents(plan, tells, 0, _stored(folder)) if given is None else _repeatable(given, plan)
+    chosen = list(islice(documents, limit)) if limit else documents
     async with opened(plan, folder, chosen, notice, models) as outside:
         await _same_run(outside.journal, plan, add, fork_from)
         if files and not known and not limit:
-            await _remember(outside.journal, files, documents, said)
+            await _remember(outside.journal, files, list(documents), said)
         ended = await engine.run(
             items_of(plan, chosen),
             work(plan),
@@ -464,6 +476,12 @@ def _documents(plan: Plan, notice: Notice, limit: int, stored: Sequence[Document
         if line.reason and line.source not in held:
             notice(f"{line.source}: {line.reason}")
     return list(islice((*stored, *read.documents), limit or None))
+
+
+def _repeatable(documents: Iterable[Document], plan: Plan) -> Iterable[Document]:
+    """The caller's documents, held only where they are needed more than once and can be taken only once."""
+    again = plan.recipe.passes > 1 or "search" in _tools_named(plan)
+    return list(documents) if again and isinstance(documents, Iterator) else documents
 
 
 Files = list[list[Any]]

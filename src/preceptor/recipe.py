@@ -171,8 +171,9 @@ def _said(error: Any) -> str:
     return f"{place}: {error['msg'][0].lower() + error['msg'][1:]}"
 
 
-def ready(recipe: Recipe, where: str = "recipe") -> Recipe:
-    """The recipe, if a run can start with it: a teacher, something to teach, something to teach it with."""
+def ready(recipe: Recipe, where: str = "recipe", *, given: bool = False) -> Recipe:
+    """The recipe, if a run can start with it: a teacher, something to teach, something to teach it with (unless the caller
+    has `given` documents)."""
     if recipe.teacher is None:
         raise RecipeError(
             f"{where} names no teacher. Add one line, such as\n"
@@ -182,8 +183,8 @@ def ready(recipe: Recipe, where: str = "recipe") -> Recipe:
         )
     if not recipe.skills:
         raise RecipeError(f'{where} names no skill; add, such as, skills = ["reading_comprehension"]')
-    if recipe.start == "respond" and not recipe.instructions:
+    if recipe.start == "respond" and not recipe.instructions and not given:
         raise RecipeError(f'{where}: start = "respond" needs instructions = "FILE.jsonl", a row per instruction')
-    if recipe.start == "transform" and not recipe.documents:
+    if recipe.start == "transform" and not recipe.documents and not given:
         raise RecipeError(f'{where} names no documents; add, such as, documents = ["notes/**/*.md"]')
     return recipe
