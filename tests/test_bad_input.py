@@ -243,6 +243,18 @@ BAD = {
     "a cap without a price": Bad(
         lambda d: d.recipe.update(limits={"cost": 1.0}, teacher={"url": f"{d.url}/echo/v1", "model": "m"}), ("price", "m")
     ),
+    "a cap of nothing": recipe("limits.cost", "greater than 0", limits={"cost": 0}),
+    "hours below nothing": recipe("limits.hours", "greater than 0", limits={"hours": -1}),
+    "half a call": recipe("limits.calls", "valid integer", limits={"calls": 2.5}),
+    "a table of prices that is not there": recipe("prices = 'prices.toml'", "No such file", prices="prices.toml"),
+    "a table of prices with a wrong key": Bad(
+        lambda d: (d.write("prices.toml", '[models."m"]\ninptu = 1\n'), d.recipe.update(prices="prices.toml")),
+        ('prices.toml: models."m" has no setting \'inptu\'', "did you mean 'input'?"),
+    ),
+    "a table of prices without prices": Bad(
+        lambda d: (d.write("prices.toml", 'currency = "EUR"\n'), d.recipe.update(prices="prices.toml")),
+        ("prices.toml holds no prices", 'write [models."NAME"]'),
+    ),
     # packs
     "an unknown head key": pack(
         "4_respond/answer.md", "declines", "declins", "answer.md", "'declins'", "did you mean 'declines'?"

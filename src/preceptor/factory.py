@@ -6,7 +6,7 @@ import tempfile
 import tomllib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -21,7 +21,7 @@ from preceptor.draws import digest
 from preceptor.engine import run as engine
 from preceptor.engine.ask import JournaledAsk, Outside
 from preceptor.engine.journal import Journal, fork
-from preceptor.engine.money import Price
+from preceptor.engine.money import FREE, Caps, Price
 from preceptor.engine.report import report
 from preceptor.engine.store import Item, Store, documents_kept, rechecked
 from preceptor.errors import ChangedRun, PackError, RecipeError, UserError
@@ -30,6 +30,7 @@ from preceptor.flows.given import given, with_given
 from preceptor.flows.produce import FLOWS_VERSION, produce
 from preceptor.flows.verify import accepts, checks_of
 from preceptor.models import Probe, open_model, price_of, probe
+from preceptor.models.prices import NO_PRICES, Table, read_prices
 from preceptor.prompts import render
 from preceptor.recipe import ROLES, ModelSpec, Recipe, load_recipe, ready, recipe_of
 from preceptor.skill import BUILT_IN, Skill, load_skill, nearest
@@ -192,6 +193,11 @@ def items_of(plan: Plan, documents: Iterable[Document]) -> Iterator[Item]:
                     yield Item(document, name, number, place)
 
 
+def planned_of(plan: Plan, documents: Sequence[Document]) -> int:
+    """How many items `items_of` gives."""
+    return plan.recipe.passes * sum(_taught_with(plan.recipe, name, d) for d in documents for name in plan.skills)
+
+
 def _taught_with(recipe: Recipe, skill: str, document: Document) -> bool:
     choice = next((c for written, c in recipe.skills.items() if Path(written).name == skill), None)
     globs = choice.documents if choice else ()
@@ -294,17 +300,26 @@ def _all_agents(plan: Plan) -> list[Agent]:
     return [agent for skill in plan.skills.values() for agent in skill.agents.values()]
 
 
-def prices_of(recipe: Recipe, models: Mapping[str, Model]) -> dict[str, Price]:
-    """The price table of the run, by model name."""
+def prices_of(recipe: Recipe, models: Mapping[str, Model], table: Table = NO_PRICES) -> dict[str, Price]:
+    """The price table of the run, by model name: a model's own price, else what the table says of it. Free are only models
+    that work in this process."""
     specs: dict[str, ModelSpec | None] = {role: getattr(recipe, role) for role in ROLES} | dict(recipe.models)
+    own = {str(s.get("model", "")): p for s in specs.values() if isinstance(s, dict) and (p := price_of(s)) is not None}
     found: dict[str, Price] = {}
-    for spec in specs.values():
-        if isinstance(spec, dict) and (price := price_of(spec)) is not None:
-            name, budget = str(spec.get("model", "")), int(spec.get("reasoning_budget") or 0)
-            paid = Price(price.input, price.output, price.cached, budget)
-            found |= {m.name: paid for m in models.values() if m.name == name or m.name.endswith(name)}
-    free = {m.name: Price() for m in models.values() if m.name.startswith(("local", "scripted", "simulated"))}
-    return {**free, **found}
+    for model in models.values():
+        said = {**table.models, **own}
+        named = next((said[name] for name in said if name and (model.name == name or model.name.endswith(name))), None)
+        if named is not None:
+            price = Price(named.input, named.output, named.cached, named.reasoning)
+            found[model.name] = price.times(named.batch) if getattr(model, "later", False) else price
+        elif not hasattr(model, "endpoint") and model.name.startswith(("local", "scripted", "simulated")):
+            found[model.name] = FREE
+    return found
+
+
+def price_table(recipe: Recipe) -> Table:
+    """The recipe's own table of prices; an empty one where it names none."""
+    return read_prices(recipe.path(recipe.prices)) if recipe.prices else NO_PRICES
 
 
 def frame_of(document: Document, recipe: Recipe, skill: Skill, examples: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -407,15 +422,17 @@ async def opened(
     """Journal, models, tools and sandbox of a run, open for as long as the block lasts."""
     recipe = plan.recipe
     held = dict(models) if models else models_of(recipe, plan, notice)
-    prices = {} if models and recipe.limits.cost is None else prices_of(recipe, held)
+    table = price_table(recipe)
+    prices = {} if models and recipe.limits.cost is None and not recipe.prices else prices_of(recipe, held, table)
     journal, sandbox = Journal(folder), Sandbox()
     try:
+        await _priced(journal, table, prices)
         yield Outside(
             journal,
             held,
             tools=tools_of(plan, folder, documents, sandbox),
             prices=prices,
-            cap=recipe.limits.cost,
+            caps=Caps(recipe.limits.cost, recipe.limits.tokens, recipe.limits.calls, recipe.limits.hours),
             slots=recipe.limits.in_flight,
         )
     finally:
@@ -423,6 +440,15 @@ async def opened(
             await model.close()
         sandbox.close()
         journal.close()
+
+
+async def _priced(journal: Journal, table: Table, prices: Mapping[str, Price]) -> None:
+    """The prices that this process counts with stand in the run, beside those of earlier ones."""
+    paid = {name: asdict(price) for name, price in prices.items() if price is not FREE}
+    now = {"currency": table.currency, "as_of": table.as_of, "models": paid}
+    before = journal.meta("prices") or []
+    if now["models"] and (not before or {**before[-1], "epoch": 0} != {**now, "epoch": 0}):
+        await journal.remember("prices", [*before, {**now, "epoch": journal.epoch}])
 
 
 async def _run(
@@ -449,6 +475,7 @@ async def _run(
     chosen = list(islice(documents, limit)) if limit else documents
     async with opened(plan, folder, chosen, notice, models) as outside:
         await _same_run(outside.journal, plan, add, fork_from)
+        await outside.journal.remember("planned", planned_of(plan, chosen))
         if files and not known and not limit:
             await _remember(outside.journal, files, list(documents), said)
         ended = await engine.run(

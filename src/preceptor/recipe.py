@@ -12,7 +12,7 @@ from preceptor.skill import DEFAULTS, nearest, quota_fault
 
 ModelSpec = str | dict[str, Any]
 ROLES = ("teacher", "judge", "weak")
-UNPINNED = ("into", "limits", "name", "export")
+UNPINNED = ("into", "limits", "name", "export", "prices")
 """What may change between two starts of one run: how fast, how much, and where to."""
 
 
@@ -53,7 +53,12 @@ class SkillChoice(_Part):
 class Limits(_Part):
     """Where a run stops. Money is in the currency of the price table."""
 
-    cost: float | None = None
+    cost: float | None = Field(default=None, gt=0)
+    tokens: int | None = Field(default=None, gt=0)
+    """Of prompts and replies together."""
+    calls: int | None = Field(default=None, gt=0)
+    hours: float | None = Field(default=None, gt=0)
+    """Over all processes of the run, while calls are made."""
     in_flight: int = 16
     """Calls on the wire at once, per model."""
     ahead: int = Field(default=4, ge=1)
@@ -100,6 +105,8 @@ class Recipe(_Part):
     chunk: tuple[int, int, int] = (1200, 3000, 6000)
     """Least, best and most characters of a document."""
     limits: Limits = Limits()
+    prices: str = ""
+    """A TOML file of prices by model name; a model's own `price` goes before it."""
     search: SearchAddress | None = None
     export: dict[str, Any] = Field(default_factory=dict)
     root: Path = Field(default=Path(), exclude=True)
@@ -124,7 +131,7 @@ class Recipe(_Part):
 def _identity(spec: Any) -> Any:
     if not isinstance(spec, Mapping):
         return spec
-    loose = ("url", "key_env", "in_flight", "timeout", "price", "label_calls", "means", "tools")
+    loose = ("url", "key_env", "in_flight", "timeout", "price", "label_calls", "means", "tools", "batch")
     return {k: v for k, v in spec.items() if k not in loose}
 
 

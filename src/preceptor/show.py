@@ -207,12 +207,27 @@ def report(found: Mapping[str, Any], json_: bool) -> None:
         console.print(Text(_quota(quota)))
     calls, speed = found["calls"], found["speed"]
     by = " and ".join(f"{n} by {who}" for who, n in sorted(found["answered_by"].items())) or "none"
-    spent = sum(found["spent"].values())
     console.print(
         f"\nAnswered: {by}. {calls['calls']} calls, {calls['prompt_tokens']} prompt and {calls['completion_tokens']} "
-        f"completion tokens, {speed['calls_per_second']:.1f} calls a second" + (f", {spent:.4f} spent" if spent else "") + "."
+        f"completion tokens, {speed['calls_per_second']:.1f} calls a second."
     )
+    if line := _money(found["money"]):
+        console.print(Text(line))
     return None
+
+
+def _money(money: Mapping[str, Any]) -> str:
+    """Spent, set aside, to be expected; empty where nothing costs anything and no cache is reported."""
+    said = []
+    if money["spent"] or money["reserved"]:
+        said = [f"{money['spent']:.4f} spent", f"{money['reserved']:.4f} set aside for calls in the air"]
+        if money["per_accepted_row"] is not None:
+            said.append(f"{money['per_accepted_row']:.6f} per accepted row")
+        if money["projected"] is not None:
+            said.append(f"{money['projected']:.4f} for the whole run at this rate")
+    if money["cached_share"] is not None:
+        said.append(f"{money['cached_share']:.0%} of the prompt tokens from the endpoint's cache")
+    return f"Money: {', '.join(said)}." if money["spent"] or money["reserved"] else f"Cache: {said[0]}." if said else ""
 
 
 def newest(folder: Any, rows: Sequence[Mapping[str, str]]) -> None:

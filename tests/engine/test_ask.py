@@ -9,7 +9,7 @@ import pytest
 
 from preceptor.engine.ask import JournaledAsk, Outside
 from preceptor.engine.journal import Journal
-from preceptor.engine.money import NANO, Price
+from preceptor.engine.money import NANO, Caps, Price
 from preceptor.errors import (
     BudgetSpent,
     Declined,
@@ -226,21 +226,21 @@ DEAR = Price(prompt=100.0, completion=1000.0)
 async def test_no_number_of_calls_at_once_passes_the_cap(journal: Journal, reopened: Any) -> None:
     model = fakes.Fake(lambda r: Completion(GOOD, prompt_tokens=40, completion_tokens=r.max_tokens), seconds=0.001)
     cheap = Agent(AGENT.name, AGENT.template, fields=AGENT.fields, max_tokens=100)
-    out = fakes.outside(journal, model, prices={"fake": DEAR}, cap=4.0, slots=50)
+    out = fakes.outside(journal, model, prices={"fake": DEAR}, caps=Caps(4.0), slots=50)
     told = await asyncio.gather(*(ask_of(out)(cheap, question=str(n)) for n in range(50)), return_exceptions=True)
     assert {type(t) for t in told if isinstance(t, Exception)} == {BudgetSpent}
-    cost = DEAR.of(Completion("", prompt_tokens=40, completion_tokens=100))
+    cost = DEAR.of(Completion("", prompt_tokens=40, completion_tokens=100)).money
     assert out.purse.spent == model.paid.total() * cost
-    assert out.purse.most <= 4 * NANO
+    assert out.purse.money.most <= 4 * NANO
     assert out.purse.spent >= 0.9 * 4 * NANO
     assert out.purse.reserved == 0
     later = reopened(journal)
-    assert fakes.outside(later, model, prices={"fake": DEAR}, cap=4.0).purse.spent == out.purse.spent
+    assert fakes.outside(later, model, prices={"fake": DEAR}, caps=Caps(4.0)).purse.spent == out.purse.spent
 
 
 async def test_what_was_in_the_air_at_a_crash_is_charged_at_its_worst_case(journal: Journal) -> None:
     model = fakes.Fake(lambda _: GOOD, seconds=60)
-    out = fakes.outside(journal, model, prices={"fake": DEAR}, cap=100.0)
+    out = fakes.outside(journal, model, prices={"fake": DEAR}, caps=Caps(100.0))
     asking = asyncio.ensure_future(ask_of(out)(AGENT, question="Is it?"))
     for _ in range(100):
         await asyncio.sleep(0.005)
@@ -250,14 +250,14 @@ async def test_what_was_in_the_air_at_a_crash_is_charged_at_its_worst_case(journ
     assert held >= out.purse.reserved > 1000 * AGENT.max_tokens * 1000
     asking.cancel()
     await out.drain(0)
-    assert out.purse.spent == out.purse.most
+    assert out.purse.spent == out.purse.money.most
     await journal.put()
     assert journal.read("SELECT charged FROM spend")[0][0] == out.purse.spent
 
 
 async def test_a_cap_without_a_price_is_refused(journal: Journal) -> None:
     with pytest.raises(RecipeError, match="none for: fake"):
-        fakes.outside(journal, fakes.Fake(), cap=1.0)
+        fakes.outside(journal, fakes.Fake(), caps=Caps(1.0))
 
 
 class Retrying(fakes.Fake):

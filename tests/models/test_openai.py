@@ -463,14 +463,14 @@ SPECS = {
 }
 
 
-def test_what_is_cached_may_have_a_price_of_its_own() -> None:
+def test_what_is_cached_and_what_is_thought_may_have_prices_of_their_own() -> None:
     from preceptor.factory import models_of, prices_of
     from preceptor.recipe import recipe_of
 
-    model = {"url": "http://h/v1", "model": "m", "price": {"input": 3, "output": 15, "cached": 0.3}, "reasoning_budget": 9}
+    model = {"url": "http://h/v1", "model": "m", "price": {"input": 3, "output": 15, "cached": 0.3, "reasoning": 9}}
     recipe = recipe_of({"teacher": model})
     (price,) = prices_of(recipe, models_of(recipe, None)).values()  # type: ignore[arg-type]
-    assert (price.prompt, price.completion, price.cached, price.reasoning_budget) == (3, 15, 0.3, 9)
+    assert (price.prompt, price.completion, price.cached, price.reasoning) == (3, 15, 0.3, 9)
     with pytest.raises(RecipeError, match=r"price\.cached = 'x'"):
         open_model({**model, "price": {"cached": "x"}})
 

@@ -22,7 +22,7 @@ from typing import Any
 from preceptor import prompts
 from preceptor.arguments import fault, parameters
 from preceptor.engine.journal import Journal, Write, clean, pack, unpack
-from preceptor.engine.money import Price, Purse
+from preceptor.engine.money import FREE, NO_CAPS, NOTHING, Amounts, Caps, Price, Purse
 from preceptor.errors import (
     Declined,
     Parked,
@@ -33,6 +33,8 @@ from preceptor.errors import (
     StepError,
     ToolError,
 )
+from preceptor.models import most_tokens
+from preceptor.models.again import AGAIN
 from preceptor.types import Agent, Call, Completion, Message, Model, Reply, Request, Tool
 
 ATTEMPTS = 3
@@ -71,14 +73,14 @@ class Outside:
         *,
         tools: Iterable[Tool] = (),
         prices: Mapping[str, Price] | None = None,
-        cap: float | None = None,
+        caps: Caps = NO_CAPS,
         slots: int = 16,
     ) -> None:
-        """`models` by agent name or role, `prices` by model name, `cap` in dollars, `slots` calls at once per model."""
+        """`models` by agent name or role, `prices` by model name, `slots` calls at once per model."""
         self.journal, self.models, self.slots = journal, models, slots
         self.tools = {tool.name: tool for tool in tools}
         self.prices = prices or {}
-        self.purse = Purse(journal, cap)
+        self.purse = Purse(journal, caps)
         self.air = 0
         """Calls that wait for a slot or for an answer."""
         self.paid = self.recalled = self.parked = self.given_up = 0
@@ -87,9 +89,12 @@ class Outside:
         self.eased = asyncio.Event()
         self._lanes: dict[int, asyncio.Semaphore] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        if cap is not None and (unpriced := {m.name for m in models.values()} - set(self.prices)):
+        if caps.money is not None and (unpriced := {m.name for m in models.values()} - set(self.prices)):
             names = ", ".join(sorted(unpriced))
-            raise RecipeError(f"a money limit needs a price for every model; none for: {names}. Add price = {{ … }}")
+            raise RecipeError(
+                f"a money limit needs a price for every model; none for: {names}. Add to the model "
+                "price = { input = …, output = … }, per million tokens, or name a table of prices: prices = \"prices.toml\""
+            )
 
     def model_of(self, agent: Agent) -> Model:
         """The model that plays this agent: by the agent's name, by its file's name, by its role, else the teacher."""
@@ -147,23 +152,24 @@ class Outside:
             async with self._lane(model):
                 if self.closing:
                     raise asyncio.CancelledError
-                price = self.prices.get(model.name, _FREE)
-                worst = price.worst(request, len(body.encode(errors="replace"))) if price is not _FREE else 0
-                await self.purse.reserve(worst)
+                price, purse = self.prices.get(model.name, FREE), self.purse
+                worst = self._worst(price, model, request, body)
+                await purse.reserve(worst, key)
                 started = time()
                 try:
-                    completion = await model.complete(request)
+                    completion = await self._completed(model, request, worst, key)
                     read = read_completion(agent, completion, may_call)
                 except StepError as error:
                     read = Read("error", str(error))
                 except BaseException as error:
-                    self._lost(error, worst)
+                    self._lost(error, worst, key)
                     raise
                 cost = price.of(read.completion)
+                row = self._row(key, item, agent, model, request, body, read, cost.money, started)
                 try:
-                    await self.journal.put(self._row(key, item, agent, model, request, body, read, cost, started))
+                    await self.journal.put(row, *purse.settling(key))
                 finally:
-                    self.purse.settle(worst, cost)
+                    purse.settle(worst, cost, key)
                 self.paid += 1
                 return read
         finally:
@@ -177,9 +183,29 @@ class Outside:
             lane = self._lanes[id(model)] = asyncio.Semaphore(self.slots)
         return lane
 
-    def _lost(self, error: BaseException, worst: int) -> None:
-        """No answer came: free what the endpoint did not bill, charge what nobody knows about."""
+    def _worst(self, price: Price, model: Model, request: Request, body: str) -> Amounts:
+        """The most that the call can cost; nothing where nothing is priced and nothing limited."""
+        if price is FREE and not self.purse.counts:
+            return NOTHING
+        return price.worst(request, len(body.encode(errors="replace")), most_tokens(model, request))
+
+    async def _completed(self, model: Model, request: Request, worst: Amounts, key: str) -> Completion:
+        """The model's answer. Each send of it is covered: one that may have been billed for nothing counts too, and what
+        goes into a batch is held before it can be submitted."""
+        if worst is NOTHING:
+            return await model.complete(request)
+        if getattr(model, "later", False):
+            await self.purse.hold(worst, key)
+            return await model.complete(request)
+        AGAIN.set(lambda: self.purse.again(worst))  # in the call's own task: it ends with it
+        return await model.complete(request)
+
+    def _lost(self, error: BaseException, worst: Amounts, key: str) -> None:
+        """No answer came: free what the endpoint did not bill, charge what nobody knows about. What a batch service may
+        have stays held."""
         self.parked += isinstance(error, Parked)
+        if self.purse.holds(key):
+            return
         if isinstance(error, PreceptorError):
             self.purse.release(worst)
         else:
@@ -197,8 +223,6 @@ class Outside:
         said = (key, item, agent.name, model.name, body, stored, read.outcome, clean(read.note))
         return Write(_CALL, (*said, *used, cost, start, time(), request.sample, request.attempt, self.journal.epoch))
 
-
-_FREE = Price()
 
 
 class JournaledAsk:

@@ -311,6 +311,8 @@ def _begun(db: sqlite3.Connection) -> int:
         epoch = int(row[0]) + 1 if row else 1
         set_epoch = "INSERT INTO meta VALUES ('epoch', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
         db.execute(set_epoch, (str(epoch),))
+        dead = "SELECT epoch FROM spend WHERE closed = 0"
+        db.execute(f"UPDATE lent SET charged = charged + allowance, allowance = 0 WHERE epoch IN ({dead})")
         db.execute("UPDATE spend SET charged = charged + allowance, closed = 1 WHERE closed = 0")
         db.execute("INSERT INTO spend (epoch, started) VALUES (?, ?)", (epoch, time.time()))
     return epoch

@@ -16,8 +16,8 @@ def report(
 
     `law` (items, steps, examples, holds) · `kinds` (per skill and kind: each status, checks that failed, share that
     passed) · `answered_by` and `tries` of accepted rows · `drops` (most frequent first) · `agents` · `calls` · `spent` ·
-    `skipped` (as given: kinds that the recipe cannot serve, each with the line that would enable it) · `quotas` (those
-    `asked` for, with what was reached) · `speed`.
+    `money` · `skipped` (as given: kinds that the recipe cannot serve, each with the line that would enable it) · `quotas`
+    (those `asked` for, with what was reached) · `speed`.
     """
     with store.instant():
         made = store.rows_by_kind()
@@ -34,6 +34,7 @@ def report(
             "agents": agents,
             "calls": _calls(agents),
             "spent": store.spent(),
+            "money": _money(store),
             "skipped": [dict(kind) for kind in skipped],
             "quotas": quotas(store, asked),
             "speed": _speed(store),
@@ -83,6 +84,25 @@ def _calls(agents: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {name: sum(agent[name] for agent in agents) for name in names}
 
 
+def _money(store: Store) -> dict[str, float | None]:
+    """What is spent and set aside, what an accepted row has cost, what the whole will have cost at this rate, and how much
+    of the prompts came from a prefix cache. None: there is nothing to tell it from."""
+    spent, items = sum(store.spent().values()), store.states()
+    done, rows = sum(items.values()) - items["pending"], _accepted(store)
+    planned = max(int(store.meta("planned") or 0), sum(items.values()))
+    return {
+        "spent": spent,
+        "reserved": store.set_aside(),
+        "per_accepted_row": spent / rows if rows else None,
+        "projected": spent / done * planned if done else None,
+        "cached_share": store.cached_share(),
+    }
+
+
+def _accepted(store: Store) -> int:
+    return int(store.rows("SELECT count(*) FROM nodes WHERE type = 'example' AND status = 'accepted'")[0][0])
+
+
 def _quarantined(store: Store) -> list[dict[str, Any]]:
     """Items set aside, with the last line of their traceback; `why` shows the whole."""
     sql = "SELECT id, skill, source, reason, crashes FROM items WHERE state = 'quarantined' ORDER BY pass, place"
@@ -97,7 +117,7 @@ def _speed(store: Store) -> dict[str, float]:
     ((calls, busy),) = store.rows("SELECT count(*), coalesce(sum(ended - started), 0) FROM calls WHERE epoch > 0")
     spans = store.rows("SELECT max(ended) - min(started) FROM calls WHERE epoch > 0 GROUP BY epoch")
     seconds = sum(span for (span,) in spans)
-    ((rows,),) = store.rows("SELECT count(*) FROM nodes WHERE type = 'example' AND status = 'accepted'")
+    rows = _accepted(store)
     if not seconds:
         return {"seconds": 0.0, "calls_per_second": 0.0, "accepted_per_second": 0.0, "in_the_air": 0.0}
     return {

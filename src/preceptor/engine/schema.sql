@@ -53,3 +53,14 @@ CREATE TABLE IF NOT EXISTS spend (
   epoch INTEGER PRIMARY KEY, allowance INTEGER NOT NULL DEFAULT 0, charged INTEGER NOT NULL DEFAULT 0,
   closed INTEGER NOT NULL DEFAULT 0, started REAL NOT NULL
 );
+
+-- As `spend`, for tokens and calls where a recipe limits them.
+CREATE TABLE IF NOT EXISTS lent (
+  epoch INTEGER NOT NULL, unit TEXT NOT NULL, allowance INTEGER NOT NULL DEFAULT 0, charged INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (epoch, unit)
+) WITHOUT ROWID;
+
+-- The worst case of every call that a batch service has and has not answered. Its row goes with the commit of the reply.
+CREATE TABLE IF NOT EXISTS held (
+  key TEXT PRIMARY KEY, money INTEGER NOT NULL, tokens INTEGER NOT NULL, calls INTEGER NOT NULL
+) WITHOUT ROWID;

@@ -393,10 +393,22 @@ class Store:
         return _tables(self.rows(sql), names)
 
     def spent(self) -> dict[str, float]:
-        """Dollars: settled with answers, and charged for what was in the air when a process died."""
+        """Money: settled with answers, and charged for what was in the air when a process died."""
         settled = self.rows("SELECT coalesce(sum(cost), 0) / 1e9 FROM calls WHERE epoch > 0")[0][0]
         charged = self.rows("SELECT coalesce(sum(charged), 0) / 1e9 FROM spend")[0][0]
         return {"settled": settled, "charged": charged}
+
+    def set_aside(self) -> float:
+        """Money that the process at work may have in the air, and that is held for batches."""
+        air = self.rows("SELECT coalesce(sum(allowance), 0) / 1e9 FROM spend WHERE closed = 0")[0][0]
+        return float(air + self.rows("SELECT coalesce(sum(money), 0) / 1e9 FROM held")[0][0])
+
+    def cached_share(self) -> float | None:
+        """Which part of the prompt tokens came from the endpoint's prefix cache; None where it has reported none."""
+        ((cached, prompt),) = self.rows(
+            "SELECT coalesce(sum(cached_tokens), 0), coalesce(sum(prompt_tokens), 0) FROM calls WHERE epoch > 0"
+        )
+        return cached / prompt if cached else None
 
 
 def _tables(rows: Iterable[Sequence[Any]], names: Sequence[str]) -> list[dict[str, Any]]:

@@ -20,7 +20,8 @@ from preceptor.errors import Parked, PreceptorError, RecipeError
 from preceptor.types import Completion, Model, Request
 
 if TYPE_CHECKING:
-    from preceptor.models.openai import Endpoint, Price
+    from preceptor.models.openai import Endpoint
+    from preceptor.models.prices import Price
 
 __all__ = ["Probe", "most_tokens", "open_model", "price_of", "probe"]
 
@@ -114,15 +115,9 @@ def _endpoint(spec: Mapping[str, Any]) -> "Endpoint":
 
 def price_of(spec: Mapping[str, Any]) -> "Price | None":
     """What the model costs by its `price` in the recipe; None where it has none. Raises RecipeError."""
-    from preceptor.models.openai import Price
+    from preceptor.models.prices import price_from
 
-    price = spec.get("price")
-    if price is None:
-        return None
-    if not isinstance(price, Mapping):
-        raise RecipeError(f"price = {price!r}: write {{ input = 0.5, output = 1.5 }}, per million tokens")
-    _known(price, [f.name for f in fields(Price)], "a price")
-    return Price(**{key: _number(value, f"price.{key}") for key, value in price.items()})
+    return None if spec.get("price") is None else price_from(spec["price"], "price")
 
 
 def _known(spec: Mapping[str, Any], known: Any, what: str) -> None:

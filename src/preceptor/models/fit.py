@@ -88,6 +88,15 @@ def _with_schema(messages: list[Message], schema: Mapping[str, Any] | None, fit:
     return {"messages": merged(messages if fit.system else _without_system(messages)), **body}
 
 
+def most_added(request: Request) -> int:
+    """The most bytes that fitting adds to a request's own: its schema and its tools told in words, and the words around."""
+    told = [request.schema] if request.schema is not None else []
+    tools = [tool.get("function", tool) for tool in request.tools]
+    words = sum(len(_template(name).template) for name in ("schema", "actions", "answer_fields", "answer_text"))
+    results = sum(len(_template("result").template) for message in request.messages if message.get("role") == "tool")
+    return sum(len(_indented(part).encode()) for part in (*told, *tools)) + (words if told or tools else 0) + results
+
+
 def _indented(value: Any) -> str:
     """JSON for a model to read, in the order in which it should write."""
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()

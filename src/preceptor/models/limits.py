@@ -35,6 +35,8 @@ class Fault(Exception):
         self.status = status
         self.wait = wait
         """Seconds that the endpoint asked us to wait, where it did."""
+        self.unseen = False
+        """Whether the endpoint may have answered, and billed, what we never saw."""
 
 
 BY_STATUS: Mapping[int, Kind] = {

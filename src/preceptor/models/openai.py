@@ -17,7 +17,9 @@ import orjson
 from preceptor.errors import EndpointError, RecipeError, ReplyError
 from preceptor.models import fit as fits
 from preceptor.models import reply as replies
+from preceptor.models.again import covered
 from preceptor.models.limits import PATIENCE, Fault, Lane, Notice, Patience, classify, retry_after
+from preceptor.models.prices import Price
 from preceptor.types import Completion, Request
 
 if TYPE_CHECKING:
@@ -51,16 +53,6 @@ class Secret:
 
     def __reduce__(self) -> str:
         raise TypeError("a key is not stored")
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """Money per million tokens, in whatever currency the recipe's cap is in."""
-
-    input: float = 0.0
-    output: float = 0.0
-    cached: float | None = None
-    """Of prompt tokens that the endpoint reports as cached; None: as dear as the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +111,7 @@ class OpenAIModel:
     async def complete(self, request: Request) -> Completion:
         key = fits.request_digest(request)
         try:
-            completion, used = await self.lane.call(lambda: self._asked(request), key, self._alive)
+            completion, used = await self.lane.call(lambda: self._covered(request), key, self._alive)
         except Fault as fault:
             if fault.kind == "content":
                 return Completion(content="", finish="content_filter", model=self.name)
@@ -161,6 +153,15 @@ class OpenAIModel:
         body.update(self.endpoint.extra_body)
         return {key: value for key, value in body.items() if key not in fit.left_out or key == fit.token_key}
 
+    async def _covered(self, request: Request) -> tuple[Completion, fits.Fit]:
+        """One try. Where its answer was lost on the way it may have been billed: it is counted before there is another."""
+        try:
+            return await self._asked(request)
+        except Fault as fault:
+            if fault.unseen:
+                await covered()
+            raise
+
     async def _asked(self, request: Request) -> tuple[Completion, fits.Fit]:
         """One send, and as many more as it takes to learn what the endpoint refuses in it."""
         for _ in range(MENDS):
@@ -169,7 +170,11 @@ class OpenAIModel:
             began = time.monotonic()
             status, answer, raw = await self._http("POST", "/chat/completions", body, self._seconds(request))
             if status == 200:
-                return self._read(answer, raw, request, time.monotonic() - began), fit
+                try:
+                    return self._read(answer, raw, request, time.monotonic() - began), fit
+                except Fault as fault:
+                    fault.unseen = fault.kind == "transient" and fault.status in (0, 200)
+                    raise
             said = self._key.scrub(replies.error_text(answer, raw))
             if status not in (400, 422) or _too_long(said):
                 raise Fault(classify(status, said), said, status=status)
@@ -235,11 +240,14 @@ class OpenAIModel:
                 method, url, data=data, headers=headers, timeout=timeout, allow_redirects=False, proxy=self._proxy
             ) as response:
                 return await self._taken(response)
-        except TimeoutError:
-            raise Fault("transient", f"no answer from {self._where()} within {seconds:.0f} s", status=408) from None
+        except TimeoutError as error:
+            lost = Fault("transient", f"no answer from {self._where()} within {seconds:.0f} s", status=408)
+            lost.unseen = not isinstance(error, aiohttp.ConnectionTimeoutError)
+            raise lost from None
         except (aiohttp.ClientError, OSError) as error:
-            said = self._key.scrub(str(error)) or type(error).__name__
-            raise Fault("transient", f"{self._where()}: {said}") from None
+            lost = Fault("transient", f"{self._where()}: {self._key.scrub(str(error)) or type(error).__name__}")
+            lost.unseen = not isinstance(error, aiohttp.ClientConnectorError)
+            raise lost from None
 
     async def _taken(self, response: "ClientResponse") -> tuple[int, Any, str]:
         if 300 <= response.status < 400:
