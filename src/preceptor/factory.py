@@ -475,7 +475,8 @@ async def _run(
     chosen = list(islice(documents, limit)) if limit else documents
     async with opened(plan, folder, chosen, notice, models) as outside:
         await _same_run(outside.journal, plan, add, fork_from)
-        await outside.journal.remember("planned", planned_of(plan, chosen))
+        if isinstance(chosen, Sequence):
+            await outside.journal.remember("planned", planned_of(plan, chosen))
         if files and not known and not limit:
             await _remember(outside.journal, files, list(documents), said)
         ended = await engine.run(
