@@ -246,10 +246,18 @@ BAD = {
     "a cap of nothing": recipe("limits.cost", "greater than 0", limits={"cost": 0}),
     "hours below nothing": recipe("limits.hours", "greater than 0", limits={"hours": -1}),
     "half a call": recipe("limits.calls", "valid integer", limits={"calls": 2.5}),
+    "no rows": recipe("rows", "greater than 0", rows=0),
+    "rows that do not add up": recipe("rows = 9, but the skills ask for 20", rows=9, skills={"orders": {"rows": 20}}),
+    "rows of an unknown kind": recipe(
+        "no kind 'stated_figuer'", "did you mean 'stated_figure'?", skills={"orders": {"rows_by_kind": {"stated_figuer": 2}}}
+    ),
+    "fewer rows than none of a kind": recipe(
+        "rows_by_kind", "greater than or equal to 0", skills={"orders": {"rows_by_kind": {"a": -1}}}
+    ),
     "a table of prices that is not there": recipe("prices = 'prices.toml'", "No such file", prices="prices.toml"),
     "a table of prices with a wrong key": Bad(
         lambda d: (d.write("prices.toml", '[models."m"]\ninptu = 1\n'), d.recipe.update(prices="prices.toml")),
-        ('prices.toml: models."m" has no setting \'inptu\'', "did you mean 'input'?"),
+        ("prices.toml: models.\"m\" has no setting 'inptu'", "did you mean 'input'?"),
     ),
     "a table of prices without prices": Bad(
         lambda d: (d.write("prices.toml", 'currency = "EUR"\n'), d.recipe.update(prices="prices.toml")),

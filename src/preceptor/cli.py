@@ -31,7 +31,7 @@ def main() -> None:
 
     Exit codes: 0 done · 2 something you wrote is wrong · 3 a library is missing · 4 the money limit · 5 an endpoint ·
     6 the recipe changed · 7 a replay diverged · 8 the run is locked · 9 the disk is full · 10 replies or reviews are
-    waited for · 130 stopped by Ctrl-C.
+    waited for · 11 fewer rows came than were asked for · 130 stopped by Ctrl-C.
     """
 
 
@@ -126,6 +126,8 @@ def run(recipe: Path, into: str, add: bool, fork: str, limit: int, wait: bool) -
         sys.exit(130)
     if show.waits(done):
         sys.exit(10)
+    if show.unfilled(done):
+        sys.exit(11)
 
 
 @main.command()

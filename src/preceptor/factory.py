@@ -15,7 +15,6 @@ from typing import Any
 import orjson
 
 from preceptor import corpus, tools
-from preceptor.checks import all_checks
 from preceptor.corpus.find import found as meant
 from preceptor.draws import digest
 from preceptor.engine import run as engine
@@ -24,16 +23,18 @@ from preceptor.engine.journal import Journal, fork
 from preceptor.engine.money import FREE, Caps, Price
 from preceptor.engine.report import report
 from preceptor.engine.store import Item, Store, documents_kept, rechecked
-from preceptor.errors import ChangedRun, PackError, RecipeError, UserError
+from preceptor.engine.target import CANDIDATES, Target, agreed
+from preceptor.errors import ChangedRun, RecipeError, UserError
 from preceptor.export import Exported, export
-from preceptor.flows.given import given, with_given
-from preceptor.flows.produce import FLOWS_VERSION, produce
+from preceptor.flows.given import given
+from preceptor.flows.produce import produce
 from preceptor.flows.verify import accepts, checks_of
 from preceptor.models import Probe, open_model, price_of, probe
 from preceptor.models.prices import NO_PRICES, Table, read_prices
+from preceptor.plan import Cells, Plan, cells_of, items_of, items_of_pass, narrowed, plan_of, planned_of, routed
 from preceptor.prompts import render
 from preceptor.recipe import ROLES, ModelSpec, Recipe, load_recipe, ready, recipe_of
-from preceptor.skill import BUILT_IN, Skill, load_skill, nearest
+from preceptor.skill import BUILT_IN, Skill, nearest
 from preceptor.tools.review import Review
 from preceptor.tools.sandbox import Sandbox
 from preceptor.types import Agent, Ask, Document, Example, Model, Produced, Tool, Verdict
@@ -94,114 +95,7 @@ class Run:
         return export(self.folder, Path(into) if into else None, **settings)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """A recipe with its skills loaded and its documents known: everything but open doors."""
-
-    recipe: Recipe
-    skills: Mapping[str, Skill]
-
-    def skipped(self) -> list[dict[str, str]]:
-        """The kinds that are left out because the recipe gives a role no model, each with the line that would help."""
-        roles = self.recipe.roles()
-        line = '{role} = {{ url = "…", model = "…", key_env = "…" }}'
-        return [
-            {"skill": name, "kind": kind.name, "role": role, "line": line.format(role=role)}
-            for name, skill in self.skills.items()
-            for kind in skill.kinds
-            if kind.tier == "real"
-            for role in sorted(set(kind.needs) - roles)
-        ]
-
-    def quotas(self) -> list[dict[str, Any]]:
-        """The shares of rows that the packs, or the recipe in their place, ask for."""
-        asked = [(name, skill.of("quota", "unanswerable")) for name, skill in self.skills.items()]
-        return [{"skill": s, "quota": "unanswerable", "least": q[0], "most": q[1]} for s, q in asked if q and q[1] > 0]
-
-    def fingerprint(self) -> dict[str, str]:
-        """What a resumed run must find unchanged, part by part, so that a change can be named."""
-        parts = {
-            f"recipe.{key}": digest(orjson.dumps(value, option=orjson.OPT_SORT_KEYS, default=str).decode())
-            for key, value in self.recipe.pinned().items()
-        }
-        parts |= {f"skill {name}": skill.fingerprint for name, skill in self.skills.items()}
-        parts["shared prompts"] = digest(*(p.read_text() for p in sorted((BUILT_IN / "_shared").rglob("*.md"))))
-        parts["checks"] = digest(*(f"{c.name}@{c.version}" for c in all_checks().values()))
-        parts["flows"] = str(FLOWS_VERSION)
-        if self.recipe.examples:
-            parts["examples"] = digest(self.recipe.path(self.recipe.examples).read_text(encoding="utf-8"))
-        return parts
-
-
-def plan_of(recipe: Recipe) -> Plan:
-    """The recipe with its skills loaded and narrowed to what it chose. Raises RecipeError or PackError."""
-    skills = {}
-    for written, choice in recipe.skills.items():
-        skill = load_skill(written, recipe.root)
-        settings = {step: {**numbers, **getattr(choice, step, {})} for step, numbers in skill.settings.items()}
-        skill = replace(skill, settings=settings)
-        if choice.kinds:
-            skill = skill.only(choice.kinds)
-        gone = {skill.kind(name).name for name in choice.without}
-        skill = skill.only([k.name for k in skill.kinds if k.tier == "real" and k.name not in gone]) if gone else skill
-        if choice.transformers:
-            skill = _with_transformers(skill, choice.transformers)
-        if choice.formats:
-            skill = _with_formats(skill, choice.formats)
-        for route in choice.routes:  # a word that does not exist is said now, not when its document comes up
-            skill.only(route.kinds)
-            _with_transformers(skill, route.transformers)
-        skills[skill.name] = with_given(skill) if recipe.start == "respond" else skill
-    return Plan(recipe, skills)
-
-
-def routed(plan: Plan, item: Item) -> Skill:
-    """The item's skill, narrowed by the first route of the recipe that fits its document."""
-    skill = plan.skills[item.skill]
-    choice = next((c for name, c in plan.recipe.skills.items() if Path(name).name == item.skill), None)
-    for route in choice.routes if choice else ():
-        if any(fnmatch.fnmatch(item.document.source, glob) for glob in route.documents):
-            skill = skill.only(route.kinds) if route.kinds else skill
-            return _with_transformers(skill, route.transformers) if route.transformers else skill
-    return skill
-
-
-def _with_formats(skill: Skill, globs: Sequence[str]) -> Skill:
-    known = skill.styles.get("format", ())
-    kept = tuple(entry for entry in known if any(fnmatch.fnmatch(entry["name"], glob) for glob in globs))
-    if not kept:
-        raise RecipeError(f"skill {skill.name}: no format fits {globs[0]!r}; {nearest(globs[0], [e['name'] for e in known])}")
-    return replace(skill, styles={**skill.styles, "format": kept})
-
-
-def _with_transformers(skill: Skill, names: Sequence[str]) -> Skill:
-    try:
-        return skill.through(names)
-    except PackError as error:
-        raise RecipeError(str(error)) from None
-
-
 # ── what the engine is given ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def items_of(plan: Plan, documents: Iterable[Document]) -> Iterator[Item]:
-    """The plan in its order: pass, document, skill. The documents are taken one by one, once for each pass."""
-    for number in range(plan.recipe.passes):
-        for place, document in enumerate(documents):
-            for name in plan.skills:
-                if _taught_with(plan.recipe, name, document):
-                    yield Item(document, name, number, place)
-
-
-def planned_of(plan: Plan, documents: Sequence[Document]) -> int:
-    """How many items `items_of` gives."""
-    return plan.recipe.passes * sum(_taught_with(plan.recipe, name, d) for d in documents for name in plan.skills)
-
-
-def _taught_with(recipe: Recipe, skill: str, document: Document) -> bool:
-    choice = next((c for written, c in recipe.skills.items() if Path(written).name == skill), None)
-    globs = choice.documents if choice else ()
-    return not globs or any(fnmatch.fnmatch(document.source, glob) for glob in globs)
 
 
 def documents_of(recipe: Recipe, known: corpus.Known | None = None) -> corpus.Corpus:
@@ -479,17 +373,49 @@ async def _run(
             await outside.journal.remember("planned", planned_of(plan, chosen))
         if files and not known and not limit:
             await _remember(outside.journal, files, list(documents), said)
-        ended = await engine.run(
-            items_of(plan, chosen),
-            work(plan),
-            door(outside, plan, examples),
-            outside,
-            tell=tell,
-            ahead=plan.recipe.limits.ahead,
-            poll=poll,
-            signals=signals,
-        )
+        how: dict[str, Any] = {"tell": tell, "ahead": plan.recipe.limits.ahead, "poll": poll, "signals": signals}
+        if cells := cells_of(plan):
+            ended = await _filled(plan, cells, chosen, examples, outside, how)
+        else:
+            ended = await engine.run(items_of(plan, chosen), work(plan), door(outside, plan, examples), outside, **how)
     return Run(folder, ended)
+
+
+async def _filled(
+    plan: Plan,
+    cells: Cells,
+    documents: Iterable[Document],
+    examples: Sequence[str],
+    outside: Outside,
+    how: Mapping[str, Any],
+) -> engine.Ended:
+    """Pass after pass, until every cell has its rows, or there is a reason why not.
+
+    Pass n + 1 is planned when pass n is decided: it asks for what is still wanted then. What was asked for stands in the run,
+    so that a target that has grown since does not change passes that were begun.
+    """
+    target = Target(outside.journal, cells, plan.recipe.limits.candidates or CANDIDATES * sum(cells.values()))
+    passes: list[dict[str, list[str]]] = outside.journal.meta("passes") or []
+    for number in range(plan.recipe.most_passes):
+        if number == len(passes):
+            left = narrowed(plan, target.open(), cells).skills
+            passes.append({name: [k.name for k in skill.kinds if k.tier == "real"] for name, skill in left.items()})
+            await outside.journal.remember("passes", passes)
+        now = replace(plan, skills={name: plan.skills[name].only(kinds) for name, kinds in passes[number].items()})
+        going = (items_of_pass(now, documents, number), work(now), door(outside, now, examples), outside)
+        ended = await engine.run(*going, target=target, **how)
+        whole = not (ended.interrupted or ended.progress.parked)
+        if not whole or target.over:
+            break
+        target.end_pass()
+        if not target.open():
+            break
+    await _remember_target(outside.journal, cells, target.why(whole))
+    return ended
+
+
+async def _remember_target(journal: Journal, cells: Cells, ended: str) -> None:
+    await journal.remember("target", {"cells": [[*cell, n] for cell, n in cells.items()], "ended": ended})
 
 
 def _documents(plan: Plan, notice: Notice, limit: int, stored: Sequence[Document] = ()) -> list[Document]:
@@ -508,7 +434,7 @@ def _documents(plan: Plan, notice: Notice, limit: int, stored: Sequence[Document
 
 def _repeatable(documents: Iterable[Document], plan: Plan) -> Iterable[Document]:
     """The caller's documents, held only where they are needed more than once and can be taken only once."""
-    again = plan.recipe.passes > 1 or "search" in _tools_named(plan)
+    again = plan.recipe.passes > 1 or bool(cells_of(plan)) or "search" in _tools_named(plan)
     return list(documents) if again and isinstance(documents, Iterator) else documents
 
 
@@ -569,6 +495,10 @@ def _store_at(folder: Path) -> Store | None:
 async def _same_run(journal: Journal, plan: Plan, add: bool, fork_from: str | Path) -> None:
     """The folder holds this run, or nothing yet. A changed recipe is refused with the list of changes."""
     now, before = plan.fingerprint(), journal.meta("fingerprint")
+    had, cells = journal.meta("target"), cells_of(plan)
+    agreed(had and had["cells"], cells, fresh=before is None)
+    if cells:
+        await _remember_target(journal, cells, "open")
     if before is None:
         if fork_from:
             await fork(journal, Path(fork_from))

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -12,8 +12,11 @@ from preceptor.skill import DEFAULTS, nearest, quota_fault
 
 ModelSpec = str | dict[str, Any]
 ROLES = ("teacher", "judge", "weak")
-UNPINNED = ("into", "limits", "name", "export", "prices")
+UNPINNED = ("into", "limits", "name", "export", "prices", "rows")
 """What may change between two starts of one run: how fast, how much, and where to."""
+ROWS = ("rows", "rows_by_kind")
+"""Of a skill: pinned apart, because they may grow."""
+MOST_PASSES = 1000
 
 
 class _Part(BaseModel):
@@ -33,6 +36,10 @@ class SkillChoice(_Part):
 
     kinds: tuple[str, ...] = ()
     """Only these; empty: all that are real."""
+    rows: int | None = Field(default=None, ge=0)
+    """Accepted rows of this skill; None: its share of the recipe's."""
+    rows_by_kind: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    """Accepted rows of single kinds; the others share the rest."""
     without: tuple[str, ...] = ()
     transformers: tuple[str, ...] = ()
     """Only these of `1_transform`, `identity` among them; empty: all."""
@@ -59,6 +66,8 @@ class Limits(_Part):
     calls: int | None = Field(default=None, gt=0)
     hours: float | None = Field(default=None, gt=0)
     """Over all processes of the run, while calls are made."""
+    candidates: int | None = Field(default=None, gt=0)
+    """With `rows`: rows made, accepted or not, after which the target is given up; None: twenty for each row wanted."""
     in_flight: int = 16
     """Calls on the wire at once, per model."""
     ahead: int = Field(default=4, ge=1)
@@ -96,7 +105,9 @@ class Recipe(_Part):
     agents: dict[str, str] = Field(default_factory=dict)
     """Which model plays which agent: a name or glob of agents → a role or a name of [models]."""
     passes: int = Field(default=1, ge=1)
-    """How often each document is taken, with other draws."""
+    """How often each document is taken, with other draws; with `rows`, the most passes, and unset: as many as it takes."""
+    rows: int | None = Field(default=None, gt=0)
+    """Accepted rows wanted in all; None: whatever the passes give."""
     start: Literal["transform", "respond"] = "transform"
     instructions: str = ""
     """With start = "respond": a JSONL file of instructions that exist already."""
@@ -125,7 +136,13 @@ class Recipe(_Part):
         for role in ROLES:
             whole[role] = _identity(whole[role])
         whole["models"] = {name: _identity(spec) for name, spec in whole["models"].items()}
+        whole["skills"] = {n: {k: v for k, v in said.items() if k not in ROWS} for n, said in whole["skills"].items()}
         return whole
+
+    @property
+    def most_passes(self) -> int:
+        """With a target: after so many passes it is given up."""
+        return self.passes if "passes" in self.model_fields_set else MOST_PASSES
 
 
 def _identity(spec: Any) -> Any:

@@ -136,7 +136,7 @@ def live() -> Iterator[Callable[[Any], None]]:
             done = sum(n for state, n in items.items() if state != "pending")
             parts = [
                 f"{done}/{sum(items.values())} items",
-                f"{rows.get('accepted', 0)} rows accepted",
+                f"{rows.get('accepted', 0)}{f'/{p.wanted}' if p.wanted else ''} rows accepted",
                 f"{rows.get('rejected', 0)} rejected",
                 f"{p.paid} calls",
                 f"{p.completion_tokens} tokens written",
@@ -203,6 +203,8 @@ def report(found: Mapping[str, Any], json_: bool) -> None:
     skipped = Counter((s["skill"], s["role"], s["line"]) for s in found["skipped"])
     for (skill, role, line), number in sorted(skipped.items()):
         console.print(Text(f"skipped: {number} kinds of {skill} need a {role}; to have them, add to the recipe: {line}"))
+    for line in _target(found.get("target")):
+        console.print(Text(line))
     for quota in found.get("quotas", ()):
         console.print(Text(_quota(quota)))
     calls, speed = found["calls"], found["speed"]
@@ -236,6 +238,37 @@ def newest(folder: Any, rows: Sequence[Mapping[str, str]]) -> None:
         names = ("id", "status", "skill", "kind", "source")
         table("\nThe newest rows", names, [[row[name] for name in names] for row in rows])
         console.print(Text(f"\nHow one came about: preceptor why {folder} ID"))
+
+
+ENDS = {
+    "filled": "The target is reached.",
+    "open": "The target is not reached yet; the same command goes on.",
+    "ceiling": "The target is given up: the ceiling on rows made is reached (limits.candidates in the recipe).",
+    "barren": "The target is given up: nothing more came of the cells named below.",
+    "passes": "The target is not reached after all the passes that the recipe allows (passes).",
+}
+
+
+def _target(target: Mapping[str, Any] | None) -> Iterator[str]:
+    """How far the rows that were asked for are there; of each cell that wants more, what was tried."""
+    if target is None:
+        return
+    yield f"\nRows: {target['accepted']} of {target['wanted']} accepted. {ENDS[target['ended']]}"
+    for cell in target["cells"]:
+        if cell["accepted"] < cell["wanted"]:
+            tried = cell["tried"]
+            yield (
+                f"  {cell['skill']}/{cell['kind'] or 'other kinds'}: {cell['accepted']} of {cell['wanted']}; tried: "
+                f"{tried['passes']} passes, {tried['made']} rows made, {cell['rejected']} of them rejected"
+                + (f" ({', '.join(tried['failed'])})" if tried["failed"] else "")
+                + (f"; dropped before: {_short('; '.join(tried['dropped']), 300)}" if tried["dropped"] else "")
+            )
+
+
+def unfilled(run: Any) -> bool:
+    """Whether a number of rows was asked for that this run has given up to reach."""
+    target = run.report["target"]
+    return target is not None and target["ended"] in ("ceiling", "barren", "passes")
 
 
 def _quota(quota: Mapping[str, Any]) -> str:

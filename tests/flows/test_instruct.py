@@ -7,11 +7,11 @@ import pytest
 
 from flows.makings import TEXT, document, door, material, skill, template
 from preceptor.errors import ReplyError
-from preceptor.factory import plan_of
 from preceptor.flows.flow2_instruct import instruct, slots, suiting
 from preceptor.flows.row import options_text
 from preceptor.flows.shapes import LETTERS, instruction_of
 from preceptor.models.scripted import prompt_of
+from preceptor.plan import plan_of
 from preceptor.recipe import recipe_of
 from preceptor.skill import Kind, Skill, load_skill
 from preceptor.types import Dropped, Gold, Instruction

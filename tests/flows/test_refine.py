@@ -9,8 +9,8 @@ import pytest
 
 from flows.makings import REFINE, TEXT, door, instruction, skill
 from preceptor.errors import RecipeError
-from preceptor.factory import plan_of
 from preceptor.flows.flow3_refine import drawn, refine
+from preceptor.plan import plan_of
 from preceptor.recipe import recipe_of
 from preceptor.skill import Skill
 from preceptor.types import Dropped, Gold, Instruction, Option

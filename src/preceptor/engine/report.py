@@ -16,8 +16,9 @@ def report(
 
     `law` (items, steps, examples, holds) · `kinds` (per skill and kind: each status, checks that failed, share that
     passed) · `answered_by` and `tries` of accepted rows · `drops` (most frequent first) · `agents` · `calls` · `spent` ·
-    `money` · `skipped` (as given: kinds that the recipe cannot serve, each with the line that would enable it) · `quotas`
-    (those `asked` for, with what was reached) · `speed`.
+    `money` · `target` (where a number of rows is asked for: each cell, what it has and what was tried) · `skipped` (as
+    given: kinds that the recipe cannot serve, each with the line that would enable it) · `quotas` (those `asked` for, with
+    what was reached) · `speed`.
     """
     with store.instant():
         made = store.rows_by_kind()
@@ -35,6 +36,7 @@ def report(
             "calls": _calls(agents),
             "spent": store.spent(),
             "money": _money(store),
+            "target": target(store),
             "skipped": [dict(kind) for kind in skipped],
             "quotas": quotas(store, asked),
             "speed": _speed(store),
@@ -89,18 +91,51 @@ def _money(store: Store) -> dict[str, float | None]:
     of the prompts came from a prefix cache. None: there is nothing to tell it from."""
     spent, items = sum(store.spent().values()), store.states()
     done, rows = sum(items.values()) - items["pending"], _accepted(store)
-    planned = max(int(store.meta("planned") or 0), sum(items.values()))
+    planned, asked = max(int(store.meta("planned") or 0), sum(items.values())), (store.meta("target") or {}).get("cells")
+    wanted = sum(n for _, _, n in asked) if asked else 0
+    share = (wanted / rows if wanted else planned / done) if (rows if wanted else done) else None
     return {
         "spent": spent,
         "reserved": store.set_aside(),
         "per_accepted_row": spent / rows if rows else None,
-        "projected": spent / done * planned if done else None,
+        "projected": None if share is None else spent * share,
         "cached_share": store.cached_share(),
     }
 
 
 def _accepted(store: Store) -> int:
     return int(store.rows("SELECT count(*) FROM nodes WHERE type = 'example' AND status = 'accepted'")[0][0])
+
+
+def target(store: Store) -> dict[str, Any] | None:
+    """The rows asked for and reached, cell by cell; for a cell that wants more, what was made and why it did not count.
+    None where no number was asked for."""
+    asked = store.meta("target")
+    if not asked or not asked["cells"]:
+        return None
+    made, failures, drops = store.rows_by_kind(), store.failures(), store.drops()
+    own = {(skill, kind) for skill, kind, _ in asked["cells"]}
+    ((passes,),) = store.rows("SELECT coalesce(max(pass) + 1, 0) FROM items")
+    cells = []
+    for skill, kind, wanted in asked["cells"]:
+
+        def here(row: Mapping[str, Any], skill: str = skill, kind: str = kind) -> bool:
+            return row["skill"] == skill and (row["kind"] == kind if kind else (skill, row["kind"]) not in own)
+
+        counts: Counter[str] = Counter()
+        for row in filter(here, made):
+            counts[row["status"]] += row["count"]
+        reasons: Counter[str] = Counter()
+        for f in filter(here, failures):
+            reasons[f["check"]] += f["count"]
+        told = [f"{check} {n}" for check, n in reasons.most_common(3) if n]
+        own_drops = [d for d in drops if here(d) or (d["skill"] == skill and not d["kind"])]
+        lost = [f"{d['step']}: {d['reason']} ({d['count']})" for d in own_drops]
+        statuses = {status: counts[status] for status in STATUSES}
+        tried = {"passes": passes, "made": counts.total(), "failed": told, "dropped": lost[:3]}
+        cells.append({"skill": skill, "kind": kind, "wanted": wanted, **statuses, "tried": tried})
+    wanted, accepted = (sum(c[name] for c in cells) for name in ("wanted", "accepted"))
+    return {"wanted": wanted, "accepted": accepted, "ended": asked["ended"], "cells": cells}
 
 
 def _quarantined(store: Store) -> list[dict[str, Any]]:

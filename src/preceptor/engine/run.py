@@ -22,6 +22,7 @@ from preceptor.draws import digest
 from preceptor.engine.ask import JournaledAsk, Outside
 from preceptor.engine.journal import Journal
 from preceptor.engine.store import STATUSES, Item, Store, kept, planned, quarantined
+from preceptor.engine.target import Target, twins_marked
 from preceptor.errors import Parked, RunError, StepError, UserError
 from preceptor.types import Ask, Dropped, Produced, Trace
 
@@ -56,6 +57,8 @@ class Progress:
     prompt_tokens: int
     completion_tokens: int
     dollars: float
+    wanted: int = 0
+    """Accepted rows that the recipe asks for; 0: whatever comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +84,16 @@ async def run(
     poll: float = 0.0,
     drain: float = DRAIN_SECONDS,
     signals: bool = True,
+    target: Target | None = None,
 ) -> Ended:
     """Every item of `items`, and every pending one that the run knows of, is finished, dropped, quarantined or parked.
 
     `door(item)` makes the item's ask. With `poll` seconds, parked items are replayed that often until their replies are
     in; without, the run ends when nothing else is left. The first SIGINT or SIGTERM lets what is in the air arrive (at
-    most `drain` seconds), the second does not. Raises RunError and UserError after everything paid for is stored.
+    most `drain` seconds), the second does not. With a `target` the run ends where that is over: items that were not
+    needed stay pending. Raises RunError and UserError after everything paid for is stored.
     """
-    floor = _Floor(work, door, outside, tell, ahead)
+    floor = _Floor(work, door, outside, tell, ahead, target)
     outside.reopen()
     telling = asyncio.get_running_loop().create_task(floor.telling())
     try:
@@ -96,10 +101,11 @@ async def run(
             async for item in _plan(items, outside.journal, floor):
                 await floor.admit(item)
             await floor.idle()
-            while poll and floor.parked and not floor.stopping:
+            while poll and floor.parked and not floor.ending:
                 await floor.rest(poll)
                 await floor.replay()
             cut_off = await floor.leave(drain)
+        await floor.settle()
         progress = floor.progress()
         if tell:
             tell(progress)
@@ -118,13 +124,17 @@ async def _plan(items: Iterable[Item], journal: Journal, floor: "_Floor") -> Asy
     Reading documents may block, so the next chunk is read in a thread of its own.
     """
     source: Iterator[Item] = iter(items)
-    while not floor.stopping and (chunk := await asyncio.to_thread(lambda: list(islice(source, CHUNK)))):
+    while not floor.ending and (chunk := await asyncio.to_thread(lambda: list(islice(source, CHUNK)))):
         await journal.put(*planned(chunk))
         to_do = floor.store.to_do([item.id for item in chunk])
+        if floor.target:
+            floor.target.planned([(item.id, item.skill) for item in chunk], to_do)
         for item in chunk:
             if item.id in to_do:
                 yield item
     await floor.idle()
+    if floor.target:
+        return  # what is not in the plan does not count for it
     for item_id in floor.store.pending():
         if not floor.stopping and item_id not in floor.parked:
             yield floor.store.item(item_id)
@@ -133,8 +143,11 @@ async def _plan(items: Iterable[Item], journal: Journal, floor: "_Floor") -> Asy
 class _Floor:
     """What is held while a run goes on: the items at work, the parked, the counts."""
 
-    def __init__(self, work: Work, door: Door, outside: Outside, tell: Callable[[Progress], None] | None, ahead: int) -> None:
-        self.ahead = ahead
+    def __init__(
+        self, work: Work, door: Door, outside: Outside, tell: Callable[[Progress], None] | None, ahead: int,
+        target: Target | None,
+    ) -> None:
+        self.ahead, self.target = ahead, target
         self.work, self.door, self.outside, self.tell = work, door, outside, tell
         self.store = Store(outside.journal.folder)
         self.active: dict[str, asyncio.Task[None]] = {}
@@ -144,6 +157,11 @@ class _Floor:
         self.examples: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
         self.began = monotonic()
+
+    @property
+    def ending(self) -> bool:
+        """Whether nothing more is to be begun."""
+        return self.stopping or (self.target is not None and self.target.over)
 
     # ── one item ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -157,6 +175,8 @@ class _Floor:
                 produced = _dropped_whole(item, error)
             ask.finish()
             await self.outside.journal.put(*kept(item, produced))
+            if self.target:
+                self.target.decided(item.id)
             self.examples.update(e.status for e in produced.examples)
             cells = (f"{item.skill}/{e.instruction.kind}" for e in produced.examples if e.status == "accepted")
             self.accepted.update(cells)
@@ -181,6 +201,8 @@ class _Floor:
             last, times = self.store.crash(item.id)
             try:
                 await self.outside.journal.put(quarantined(item.id, text, crash, times + 1 if crash == last else 1))
+                if self.target:
+                    self.target.decided(item.id)
             except RunError as full:
                 self.stop(full)
 
@@ -190,14 +212,14 @@ class _Floor:
         """The item is at work, as soon as few enough calls wait."""
         most = self.ahead * self.outside.slots
         await asyncio.sleep(0)  # what was admitted before asks its first question first
-        while not self.stopping and (self.outside.air >= most or len(self.active) >= most):
+        while not self.ending and (self.outside.air >= most or len(self.active) >= most):
             await self._eased()
-        if not self.stopping:
+        if not self.ending:
             self.active[item.id] = asyncio.get_running_loop().create_task(self._item(item))
 
     async def idle(self) -> None:
         """No item is at work."""
-        while self.active and not self.stopping:
+        while self.active and not self.ending:
             await self._eased()
 
     async def _eased(self) -> None:
@@ -235,6 +257,15 @@ class _Floor:
         await asyncio.gather(*working, return_exceptions=True)
         return await self.outside.drain(0 if self.outside.journal.broken else drain)
 
+    async def settle(self) -> None:
+        """Of rows that ask the same the lowest in plan order is accepted; what a target does not need is surplus."""
+        if self.outside.journal.broken:
+            return
+        if self.target:
+            await self.target.close()
+        else:
+            await self.outside.journal.put(*twins_marked(self.outside.journal.read))
+
     # ── telling ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def telling(self) -> None:
@@ -261,6 +292,7 @@ class _Floor:
             out.tokens[0],
             out.tokens[1],
             out.purse.spent / 1e9,
+            self.target.wanted if self.target else 0,
         )
 
 

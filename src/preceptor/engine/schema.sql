@@ -40,6 +40,11 @@ CREATE TABLE IF NOT EXISTS events (
   source TEXT NOT NULL, PRIMARY KEY (item, place)
 ) WITHOUT ROWID;
 
+-- What an accepted row asks, as a digest: of rows that ask the same, the lowest in plan order stays.
+CREATE TABLE IF NOT EXISTS twins (
+  item TEXT NOT NULL, example TEXT NOT NULL, twin TEXT NOT NULL, PRIMARY KEY (item, example)
+) WITHOUT ROWID;
+
 -- Every verdict ever given. generation 0 is the run's own; each recheck adds one and takes nothing away.
 CREATE TABLE IF NOT EXISTS verdicts (
   item TEXT NOT NULL, example TEXT NOT NULL, generation INTEGER NOT NULL, place INTEGER NOT NULL,

@@ -52,6 +52,7 @@ _ITEM = (
 _NODE = "INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
 _VERDICT = "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_TWIN = "INSERT INTO twins VALUES (?, ?, ?)"
 _MARK = (
     "UPDATE items SET state = ?, reason = ?, crash = ?, crashes = ?, ended = ? "
     "WHERE id = ? AND state IN ('pending', 'quarantined')"
@@ -88,11 +89,19 @@ def kept(item: Item, produced: Produced) -> list[Write]:
         writes.append(Write(_NODE, values))
         if isinstance(node, Example):
             writes += _said(of, row.key, 0, node.verdicts)
+            if status == "accepted":
+                writes.append(Write(_TWIN, (of, row.key, twin_of(node))))
     writes += [Write(_EVENT, (of, n, *event)) for n, event in enumerate(events)]
     reasons = [d.reason for d in produced.dropped]
     state = "finished" if produced.examples else "dropped"
     why = "" if produced.examples else (reasons[0] if reasons else "no step returned anything")
     return [*writes, Write(_MARK, (state, clean(why), "", 0, time.time(), of))]
+
+
+def twin_of(example: Example) -> str:
+    """Stands for what the row asks: two rows of equal twins put the same words to the student, but for case and blanks."""
+    asked = (str(message.get("content") or "") for message in example.messages if message.get("role") == "user")
+    return digest(*(" ".join(text.casefold().split()) for text in asked))
 
 
 def quarantined(item: str, trace: str, crash: str, crashes: int) -> Write:

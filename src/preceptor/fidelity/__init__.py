@@ -20,9 +20,10 @@ from preceptor.draws import digest, draw
 from preceptor.engine import run as engine
 from preceptor.engine.store import Item, Store
 from preceptor.errors import UserError
-from preceptor.factory import Plan, door, opened, work
+from preceptor.factory import door, opened, work
 from preceptor.flows.flow3_refine import refine
 from preceptor.flows.row import task_of
+from preceptor.plan import Plan
 from preceptor.prompts import read_agent
 from preceptor.recipe import recipe_of
 from preceptor.skill import Goal, Kind, Skill, fits, load_skill

@@ -17,6 +17,7 @@ from preceptor.draws import digest
 from preceptor.flows.produce import produce
 from preceptor.flows.row import opening
 from preceptor.flows.verify import accepts, check_of, checks_of
+from preceptor.plan import Plan
 from preceptor.recipe import recipe_of
 from preceptor.skill import Kind, Skill
 from preceptor.testing.fake import FakeAsk, remembered
@@ -82,7 +83,7 @@ def alone(kind: Kind, skill: Skill, form: str = "prose", untold: bool = False) -
 async def bench_of(skill: Skill, documents: Sequence[Document], folder: Path = Path(".")) -> AsyncIterator[list[Tool]]:
     """The tools that the skill's checks and agents use, for as long as the block lasts."""
     sandbox = Sandbox()
-    plan = factory.Plan(recipe_of({"teacher": "given"}), {skill.name: skill})
+    plan = Plan(recipe_of({"teacher": "given"}), {skill.name: skill})
     try:
         yield [remembered(tool) for tool in factory.tools_of(plan, folder, documents, sandbox)]
     finally:

@@ -9,6 +9,7 @@ from preceptor import factory
 from preceptor.engine import run as engine
 from preceptor.engine.ask import Outside
 from preceptor.engine.journal import Journal
+from preceptor.plan import Plan, items_of, plan_of
 from preceptor.recipe import Recipe
 from preceptor.skill import Skill
 from preceptor.tools.sandbox import Sandbox
@@ -29,14 +30,14 @@ def run_with(
 ) -> factory.Run:
     """A run of the recipe in `into`, with `models` by role, `skills` in place of those loaded, and each tool wrapped."""
     named = {role: "given" for role in models if role in ("teacher", "judge", "weak")}
-    plan = factory.plan_of(recipe.model_copy(update=named))
+    plan = plan_of(recipe.model_copy(update=named))
     plan = replace(plan, skills={**plan.skills, **(skills or {})})
     held = list(documents if documents is not None else factory.documents_of(plan.recipe).documents)
     return asyncio.run(_run(plan, into, models, held[: limit or None], wrap))
 
 
 async def _run(
-    plan: factory.Plan, into: Path, models: Mapping[str, Model], documents: Sequence[Document], wrap: Wrap
+    plan: Plan, into: Path, models: Mapping[str, Model], documents: Sequence[Document], wrap: Wrap
 ) -> factory.Run:
     journal, sandbox = Journal(into), Sandbox()
     try:
@@ -47,7 +48,7 @@ async def _run(
         await journal.remember("quotas", plan.quotas())
         examples = factory.examples_of(plan.recipe)
         ended = await engine.run(
-            factory.items_of(plan, documents), factory.work(plan), factory.door(outside, plan, examples), outside, signals=False
+            items_of(plan, documents), factory.work(plan), factory.door(outside, plan, examples), outside, signals=False
         )
     finally:
         for model in dict.fromkeys(models.values()):

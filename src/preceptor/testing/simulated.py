@@ -21,12 +21,13 @@ import orjson
 
 from preceptor.draws import digest, fraction
 from preceptor.errors import Declined, PackError
-from preceptor.factory import Run, plan_of
+from preceptor.factory import Run
 from preceptor.flows.flow3_refine import refine
 from preceptor.flows.respond import respond
 from preceptor.flows.verify import verify
 from preceptor.models.reply import estimated
 from preceptor.models.scripted import prompt_of
+from preceptor.plan import plan_of
 from preceptor.recipe import Recipe
 from preceptor.skill import Skill, built_in, load_skill
 from preceptor.testing import clothes, service
