@@ -131,6 +131,21 @@ def run(recipe: Path, into: str, add: bool, fork: str, limit: int, wait: bool) -
 
 
 @main.command()
+@click.argument("recipe", type=FILE)
+@click.option("--into", default="", help="The run's folder (default: what the recipe says, else runs/NAME).")
+@click.option("--documents", "most", type=click.IntRange(1), default=24, show_default=True, help="Most documents of the pilot.")
+@as_json
+def estimate(recipe: Path, into: str, most: int, json_: bool) -> None:
+    """What the whole of RECIPE will take: rows, calls, tokens, money, hours, by a pilot that `run` goes on from."""
+    from preceptor import factory, show
+    from preceptor.recipe import load_recipe
+
+    with show.live() as tell:
+        told = factory.estimate(load_recipe(recipe), into, most=most, tell=tell, notice=show.notice)
+    show.estimate(told, json_)
+
+
+@main.command()
 @click.argument("run", type=FOLDER)
 @as_json
 def status(run: Path, json_: bool) -> None:

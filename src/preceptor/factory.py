@@ -5,7 +5,7 @@ import fnmatch
 import tempfile
 import tomllib
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -16,9 +16,10 @@ import orjson
 
 from preceptor import corpus, tools
 from preceptor.corpus.find import found as meant
-from preceptor.draws import digest
+from preceptor.draws import digest, draw
 from preceptor.engine import run as engine
 from preceptor.engine.ask import JournaledAsk, Outside
+from preceptor.engine.estimate import Estimate, estimated, samples
 from preceptor.engine.journal import Journal, fork
 from preceptor.engine.money import FREE, Caps, Price
 from preceptor.engine.report import report
@@ -278,6 +279,22 @@ def tools_of(plan: Plan, folder: Path, documents: Iterable[Document], sandbox: S
     return opened
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A run whose doors are open: what it is given, and what goes to the engine beside its items."""
+
+    plan: Plan
+    outside: Outside
+    documents: Iterable[Document]
+    examples: Sequence[str]
+    how: dict[str, Any]
+
+    async def engine(self, plan: Plan, items: Iterable[Item], **more: Any) -> engine.Ended:
+        """These items are worked, as `plan` says."""
+        opens = door(self.outside, plan, self.examples)
+        return await engine.run(items, work(plan), opens, self.outside, **{**self.how, **more})
+
+
 # ── the verbs ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -303,10 +320,84 @@ def run(
     `documents` stand in for the recipe's: they are taken one by one as their turn comes, so they may be made as they go.
     Raises ChangedRun where the folder holds a run of another recipe, and what the engine raises.
     """
-    recipe = recipe if models else ready(recipe, given=documents is not None)
+    plan, folder = _where(recipe, into, models, documents is not None)
+    how = {"tell": tell, "poll": poll, "signals": signals}
+    begun = _begun(plan, folder, notice, models, documents, how, add=add, fork_from=fork_from, limit=limit)
+    return asyncio.run(_run(begun, folder))
+
+
+def _where(recipe: Recipe, into: str | Path, models: Mapping[str, Model] | None, given: bool) -> tuple[Plan, Path]:
+    """The recipe's plan, and the folder of its run."""
+    recipe = recipe if models else ready(recipe, given=given)
     plan = plan_of(recipe.model_copy(update={"teacher": "given"}) if models and not recipe.teacher else recipe)
-    folder = Path(into or recipe.path(recipe.into or f"runs/{recipe.name}"))
-    return asyncio.run(_run(plan, folder, add, fork_from, limit, tell, notice, poll, models, documents, signals))
+    return plan, Path(into or recipe.path(recipe.into or f"runs/{recipe.name}"))
+
+
+def estimate(
+    recipe: Recipe,
+    into: str | Path = "",
+    *,
+    most: int = 24,
+    tell: Tell | None = None,
+    notice: Notice = _silent,
+    poll: float = 0.0,
+    models: Mapping[str, Model] | None = None,
+    documents: Iterable[Document] | None = None,
+    signals: bool = True,
+) -> Estimate:
+    """What the whole run will take, told from a pilot: a few documents taken through every step.
+
+    The pilot is the beginning of the run in that folder, so that `run` pays for nothing of it again. It takes documents by
+    draw (with a target, from the first on, as the run will), a few at a time, until the interval is narrow or `most` are
+    done. What the run has done already counts too. Raises UserError where nothing can be told yet.
+    """
+    plan, folder = _where(recipe, into, models, documents is not None)
+    begun = _begun(plan, folder, notice, models, documents, {"tell": tell, "poll": poll, "signals": signals})
+    return asyncio.run(_estimate(begun, folder, most))
+
+
+async def _estimate(begun: AbstractAsyncContextManager[_Begun], folder: Path, most: int) -> Estimate:
+    async with begun as run:
+        held, cells = list(run.documents), cells_of(run.plan)
+        plan = await _pass(run.plan, run.outside.journal, 0, cells, cells) if cells else run.plan
+        chosen = held if cells else draw(held, plan.recipe.seed, "pilot", k=len(held), name=lambda d: d.id)
+        for upto in range(PILOT, most + PILOT, PILOT):
+            pilot = {document.id for document in chosen[: min(upto, most)]}
+            ended = await run.engine(plan, [i for i in items_of_pass(plan, held, 0) if i.document.id in pilot])
+            store = Store(folder)
+            try:
+                told = _told(run, store, plan, held, cells)
+            finally:
+                store.close()
+            if ended.interrupted or ended.progress.parked or told.narrow or upto >= min(most, len(held)):
+                return told
+    raise AssertionError("a pilot takes at least one step")
+
+
+PILOT = 6
+"""Documents that a pilot takes at a time."""
+
+
+def _told(run: _Begun, store: Store, plan: Plan, documents: Sequence[Document], cells: Cells) -> Estimate:
+    """The estimate by what is in the store."""
+    done = samples(store)
+    if not done:
+        raise UserError(
+            "nothing is finished yet that an estimate could be made from; where replies are waited for, type it again"
+        )
+    known = {row[0] for row in store.rows("SELECT id FROM items WHERE state IN ('finished', 'dropped')")}
+    left: dict[str, list[int]] = {name: [] for name in plan.skills}
+    passes = min(run.plan.recipe.most_passes, TARGET_PASSES) if cells else plan.recipe.passes
+    for number in range(passes):
+        for item in items_of_pass(plan, documents, number):
+            if item.id not in known:
+                left[item.skill].append(len(item.document.text))
+    priced = any(price != FREE for price in run.outside.prices.values())
+    return estimated(done, left, cells, run.outside.slots, priced)
+
+
+TARGET_PASSES = 20
+"""An estimate looks no further than so many passes ahead."""
 
 
 @asynccontextmanager
@@ -345,19 +436,20 @@ async def _priced(journal: Journal, table: Table, prices: Mapping[str, Price]) -
         await journal.remember("prices", [*before, {**now, "epoch": journal.epoch}])
 
 
-async def _run(
+@asynccontextmanager
+async def _begun(
     plan: Plan,
     folder: Path,
-    add: bool,
-    fork_from: str | Path,
-    limit: int,
-    tell: Tell | None,
     notice: Notice,
-    poll: float,
     models: Mapping[str, Model] | None,
     given: Iterable[Document] | None,
-    signals: bool,
-) -> Run:
+    how: Mapping[str, Any],
+    *,
+    add: bool = False,
+    fork_from: str | Path = "",
+    limit: int = 0,
+) -> AsyncIterator[_Begun]:
+    """The run at `folder`, begun or gone on with: this very run, its documents read, its doors open."""
     examples, files, said = examples_of(plan.recipe), _files(plan.recipe) if given is None else [], list[str]()
     known = _read_before(folder, files, notice)
 
@@ -373,45 +465,47 @@ async def _run(
             await outside.journal.remember("planned", planned_of(plan, chosen))
         if files and not known and not limit:
             await _remember(outside.journal, files, list(documents), said)
-        how: dict[str, Any] = {"tell": tell, "ahead": plan.recipe.limits.ahead, "poll": poll, "signals": signals}
-        if cells := cells_of(plan):
-            ended = await _filled(plan, cells, chosen, examples, outside, how)
+        yield _Begun(plan, outside, chosen, examples, {"ahead": plan.recipe.limits.ahead, **how})
+
+
+async def _run(begun: AbstractAsyncContextManager[_Begun], folder: Path) -> Run:
+    async with begun as run:
+        if cells := cells_of(run.plan):
+            ended = await _filled(run, cells)
         else:
-            ended = await engine.run(items_of(plan, chosen), work(plan), door(outside, plan, examples), outside, **how)
+            ended = await run.engine(run.plan, items_of(run.plan, run.documents))
     return Run(folder, ended)
 
 
-async def _filled(
-    plan: Plan,
-    cells: Cells,
-    documents: Iterable[Document],
-    examples: Sequence[str],
-    outside: Outside,
-    how: Mapping[str, Any],
-) -> engine.Ended:
+async def _filled(run: _Begun, cells: Cells) -> engine.Ended:
     """Pass after pass, until every cell has its rows, or there is a reason why not.
 
     Pass n + 1 is planned when pass n is decided: it asks for what is still wanted then. What was asked for stands in the run,
     so that a target that has grown since does not change passes that were begun.
     """
-    target = Target(outside.journal, cells, plan.recipe.limits.candidates or CANDIDATES * sum(cells.values()))
-    passes: list[dict[str, list[str]]] = outside.journal.meta("passes") or []
-    for number in range(plan.recipe.most_passes):
-        if number == len(passes):
-            left = narrowed(plan, target.open(), cells).skills
-            passes.append({name: [k.name for k in skill.kinds if k.tier == "real"] for name, skill in left.items()})
-            await outside.journal.remember("passes", passes)
-        now = replace(plan, skills={name: plan.skills[name].only(kinds) for name, kinds in passes[number].items()})
-        going = (items_of_pass(now, documents, number), work(now), door(outside, now, examples), outside)
-        ended = await engine.run(*going, target=target, **how)
+    recipe, journal = run.plan.recipe, run.outside.journal
+    target = Target(journal, cells, recipe.limits.candidates or CANDIDATES * sum(cells.values()))
+    for number in range(recipe.most_passes):
+        now = await _pass(run.plan, journal, number, target.open(), cells)
+        ended = await run.engine(now, items_of_pass(now, run.documents, number), target=target)
         whole = not (ended.interrupted or ended.progress.parked)
         if not whole or target.over:
             break
         target.end_pass()
         if not target.open():
             break
-    await _remember_target(outside.journal, cells, target.why(whole))
+    await _remember_target(journal, cells, target.why(whole))
     return ended
+
+
+async def _pass(plan: Plan, journal: Journal, number: int, wanted: Iterable[tuple[str, str]], cells: Cells) -> Plan:
+    """The plan with the skills and kinds that this pass asks for: as it was begun, else those that are still wanted."""
+    passes: list[dict[str, list[str]]] = journal.meta("passes") or []
+    if number == len(passes):
+        left = narrowed(plan, wanted, cells).skills
+        passes.append({name: [k.name for k in skill.kinds if k.tier == "real"] for name, skill in left.items()})
+        await journal.remember("passes", passes)
+    return replace(plan, skills={name: plan.skills[name].only(kinds) for name, kinds in passes[number].items()})
 
 
 async def _remember_target(journal: Journal, cells: Cells, ended: str) -> None:

@@ -240,6 +240,40 @@ def newest(folder: Any, rows: Sequence[Mapping[str, str]]) -> None:
         console.print(Text(f"\nHow one came about: preceptor why {folder} ID"))
 
 
+def estimate(told: Any, json_: bool) -> None:
+    """What a run will take: the whole with intervals, then per skill, then per step."""
+    if json_:
+        return json(told)
+    console.print(f"By {told.done} items of {told.items:.0f}:")
+    names = [("rows accepted", "accepted"), ("rows made", "made"), ("calls", "calls"), ("prompt tokens", "prompt_tokens")]
+    names += [("completion tokens", "completion_tokens"), *([("money", "money")] if told.priced else []), ("hours", "hours")]
+    rows = [(said, *_span(told.whole[name], name)) for said, name in names]
+    table("\nThe whole run, and between what and what it lies nine times in ten", ("", "", "from", "to"), rows, right=1)
+    shown = [(said, name) for said, name in names if name not in ("hours", "prompt_tokens")]
+    rows = [(skill, *("{} ({} to {})".format(*_span(s[name], name)) for _, name in shown)) for skill, s in told.skills.items()]
+    table("\nPer skill", ("skill", *(said for said, _ in shown)), rows, right=1)
+    kept = ("calls", "prompt_tokens", "completion_tokens", *(("money",) if told.priced else ()))
+    rows = [(s["skill"], s["step"], *(_amount(s[name], name) for name in kept)) for s in told.steps]
+    table("\nPer skill and step", ("skill", "step", *(name.replace("_", " ") for name in kept)), rows, right=2)
+    for cell in told.unreached:
+        console.print(Text(f"{cell}: the pilot saw no row of it; what it will take cannot be told", style="yellow"))
+    paid = f"{told.paid:.4f} of it is paid by the pilot; " if told.priced else "The pilot is part of the run: "
+    console.print(f"\n{paid}`preceptor run` with the same recipe goes on from there and pays for nothing of it again.")
+    if not told.priced:
+        console.print("Money: add price = { input = …, output = … } to the models, per million tokens.")
+    return None
+
+
+def _span(span: Any, name: str) -> tuple[str, str, str]:
+    return _amount(span.middle, name), _amount(span.low, name), _amount(span.high, name)
+
+
+def _amount(value: float, name: str) -> str:
+    if name == "money":
+        return f"{value:.4f}" if value < 10 else f"{value:.2f}"
+    return f"{value:.2f}" if name == "hours" else f"{value:.0f}"
+
+
 ENDS = {
     "filled": "The target is reached.",
     "open": "The target is not reached yet; the same command goes on.",
