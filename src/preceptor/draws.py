@@ -30,7 +30,10 @@ def draw(
     with a hash for the random number), so a choice that is added later leaves the order of the others as it was.
     A weight of 0 is never drawn.
     """
-    ranked = [(fraction(*place, name(c)) ** (1 / weight(c)), name(c), c) for c in choices if weight(c) > 0]
+    able = [c for c in choices if weight(c) > 0]
+    if len(able) < 2:  # nothing to rank
+        return able[:k]
+    ranked = [(fraction(*place, name(c)) ** (1 / weight(c)), name(c), c) for c in able]
     ranked.sort(key=lambda r: (-r[0], r[1]))
     return [c for _, _, c in ranked[:k]]
 

@@ -4,13 +4,13 @@ import asyncio
 import fnmatch
 import tempfile
 import tomllib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -40,6 +40,7 @@ from preceptor.tools.review import Review
 from preceptor.tools.sandbox import Sandbox
 from preceptor.types import Agent, Ask, Document, Example, Model, Produced, Tool, Verdict
 
+T = TypeVar("T")
 Notice = Callable[[str], None]
 Tell = Callable[[engine.Progress], None]
 
@@ -217,29 +218,44 @@ def price_table(recipe: Recipe) -> Table:
     return read_prices(recipe.path(recipe.prices)) if recipe.prices else NO_PRICES
 
 
-def frame_of(document: Document, recipe: Recipe, skill: Skill, examples: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """The system message that all agents of a document share, and the slots that reach every prompt."""
-    names = tomllib.loads((BUILT_IN / "_shared" / "languages.toml").read_text(encoding="utf-8"))
+def slots_of(document: Document, recipe: Recipe, examples: Sequence[str]) -> dict[str, Any]:
+    """The slots that reach every prompt of a document."""
     language = document.language
-    slots = {
+    return {
         "document": document,
         "language": language,
-        "language_name": names.get(language, language),
+        "language_name": _languages().get(language, language),
         "domain": document.domain,
         "brief": recipe.brief,
         "examples": list(examples),
     }
-    return render(skill.agent("_shared/frame").template, slots, "_shared/frame"), slots
+
+
+def frame_of(skill: Skill, slots: Mapping[str, Any]) -> str:
+    """The system message that all agents share of documents in one language and domain; it knows nothing else of them."""
+    known = {name: value for name, value in slots.items() if name != "document"}
+    return render(skill.agent("_shared/frame").template, known, "_shared/frame")
+
+
+@cache
+def _languages() -> dict[str, str]:
+    return tomllib.loads((BUILT_IN / "_shared" / "languages.toml").read_text(encoding="utf-8"))
 
 
 def door(outside: Outside, plan: Plan, examples: Sequence[str]) -> engine.Door:
     """For each item its ask: what it may use, and what every prompt of it is told."""
 
+    allowed = {name: (*declared(skill), Review.name) for name, skill in plan.skills.items()}
+    frames: dict[tuple[str, str, str], str] = {}
+
     def of(item: Item) -> JournaledAsk:
-        skill = plan.skills[item.skill]
-        frame, slots = frame_of(item.document, plan.recipe, skill, examples)
+        skill, document = plan.skills[item.skill], item.document
+        slots = slots_of(document, plan.recipe, examples)
+        alike = (item.skill, document.language, document.domain)
+        if alike not in frames:
+            frames[alike] = frame_of(skill, slots)
         seed = f"{plan.recipe.seed}/{item.skill}/{item.pass_number}"
-        return JournaledAsk(outside, item.id, seed=seed, slots=slots, frame=frame, tools=(*declared(skill), Review.name))
+        return JournaledAsk(outside, item.id, seed=seed, slots=slots, frame=frames[alike], tools=allowed[item.skill])
 
     return of
 
@@ -247,10 +263,10 @@ def door(outside: Outside, plan: Plan, examples: Sequence[str]) -> engine.Door:
 def work(plan: Plan) -> engine.Work:
     """What is done with an item: the three flows, respond and verify; or only the last two of an instruction."""
 
-    async def done(item: Item, ask: Ask) -> Produced:
+    def done(item: Item, ask: Ask) -> Awaitable[Produced]:
         skill = routed(plan, item)
         start: Any = given(item.document, skill, ask.seed) if item.document.kind == "instruction" else item.document
-        return await produce(start, skill, ask, pause_after=plan.recipe.pause_after)
+        return produce(start, skill, ask, pause_after=plan.recipe.pause_after)
 
     return done
 
@@ -323,7 +339,7 @@ def run(
     plan, folder = _where(recipe, into, models, documents is not None)
     how = {"tell": tell, "poll": poll, "signals": signals}
     begun = _begun(plan, folder, notice, models, documents, how, add=add, fork_from=fork_from, limit=limit)
-    return asyncio.run(_run(begun, folder))
+    return _in_loop(_run(begun, folder))
 
 
 def _where(recipe: Recipe, into: str | Path, models: Mapping[str, Model] | None, given: bool) -> tuple[Plan, Path]:
@@ -353,7 +369,7 @@ def estimate(
     """
     plan, folder = _where(recipe, into, models, documents is not None)
     begun = _begun(plan, folder, notice, models, documents, {"tell": tell, "poll": poll, "signals": signals})
-    return asyncio.run(_estimate(begun, folder, most))
+    return _in_loop(_estimate(begun, folder, most))
 
 
 async def _estimate(begun: AbstractAsyncContextManager[_Begun], folder: Path, most: int) -> Estimate:
@@ -398,6 +414,16 @@ def _told(run: _Begun, store: Store, plan: Plan, documents: Sequence[Document], 
 
 TARGET_PASSES = 20
 """An estimate looks no further than so many passes ahead."""
+
+
+def _in_loop(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns, on the faster loop where there is one."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(work)
 
 
 @asynccontextmanager

@@ -147,7 +147,14 @@ def _environment() -> ImmutableSandboxedEnvironment:
 @lru_cache(maxsize=4096)
 def compiled(template: str) -> Template:
     """The template, compiled once."""
-    return _environment().from_string(template)
+    return _lean(_environment().from_string(template))
+
+
+def _lean(template: Template) -> Template:
+    """The template with its globals as one plain dict: Jinja copies them for every rendering, and by itself does so through a
+    chain of maps."""
+    template.globals = dict(template.globals)
+    return template
 
 
 def render(template: str, slots: Mapping[str, Any], where: str = "template") -> str:
@@ -170,9 +177,10 @@ def laid_out(template: str, slots: Mapping[str, Any]) -> str:
 
 @lru_cache(maxsize=512)
 def _plain(template: str, whole_lines: bool) -> Template:
-    return ImmutableSandboxedEnvironment(
+    environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, autoescape=False, trim_blocks=whole_lines, lstrip_blocks=whole_lines
-    ).from_string(template)
+    )
+    return _lean(environment.from_string(template))
 
 
 def messages(agent: Agent, slots: Mapping[str, Any], history: Sequence[Message] = (), frame: str = "") -> tuple[Message, ...]:

@@ -33,6 +33,24 @@ def canonical(value: Any) -> str:
         return json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
 
 
+class Named:
+    """What has an id that follows from what it holds: worked out when it is first asked for, and remembered."""
+
+    __slots__ = ("_id",)
+    _id: str
+
+    @property
+    def id(self) -> str:
+        try:
+            return self._id
+        except AttributeError:
+            object.__setattr__(self, "_id", self._name())
+            return self._id
+
+    def _name(self) -> str:
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One piece of raw text, code or table. Never a prompt."""
@@ -55,7 +73,7 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class Material(Named):
     """What a document was transformed into: an argument, a debate, an API library, a table …"""
 
     document: Document
@@ -71,8 +89,7 @@ class Material:
     """What the editor changed: `before`, `after`, `why`."""
     language: str = ""
 
-    @property
-    def id(self) -> str:
+    def _name(self) -> str:
         return digest("material", self.document.id, self.genre, self.text, canonical(self.data))
 
 
@@ -113,7 +130,7 @@ class Style:
 
 
 @dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(Named):
     """A task made from material: one kind of a skill's taxonomy, with its gold where it has one."""
 
     material: Material
@@ -140,8 +157,7 @@ class Instruction:
     made_by: str = ""
     """The agent or builder that wrote it."""
 
-    @property
-    def id(self) -> str:
+    def _name(self) -> str:
         parts = (self.kind, self.text, canonical([o.text for o in self.options]), self.goal, canonical(self.data))
         return digest("instruction", self.material.id, *parts, canonical(list(self.history)))
 
@@ -183,7 +199,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class Example(Named):
     """An instruction answered and verified: the row. It carries every verdict."""
 
     instruction: Instruction
@@ -202,13 +218,12 @@ class Example:
     data: Mapping[str, Any] = field(default_factory=dict)
     """What was recorded while answering: end state, executed calls, the user simulator's facts."""
 
-    @property
-    def id(self) -> str:
+    def _name(self) -> str:
         return digest("example", self.instruction.id, canonical(list(self.messages)))
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(Named):
     """Something a step returned that did not become an example, with the step and the one reason."""
 
     item: Any
@@ -218,8 +233,7 @@ class Dropped:
     agent: str = ""
     kind: str = ""
 
-    @property
-    def id(self) -> str:
+    def _name(self) -> str:
         return digest("dropped", self.item.id, self.step, self.kind, self.agent, self.reason)
 
 
@@ -260,8 +274,15 @@ class Field:
     optional: bool = False
 
 
+class HashedOnce:
+    """What stands as a key for things made from it, again and again."""
+
+    __slots__ = ("_hash",)
+    _hash: int
+
+
 @dataclass(frozen=True, slots=True)
-class Agent:
+class Agent(HashedOnce):
     """One prompt file: a role, slots, and the fields it replies with."""
 
     name: str
@@ -283,6 +304,13 @@ class Agent:
     system: str = ""
     draws: Mapping[str, Sequence[str]] = field(default_factory=dict, hash=False)
     """What is settled by draw before it is asked, each with its choices; the prompt reads `drawn.NAME`."""
+
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            object.__setattr__(self, "_hash", hash((self.name, self.template, self.system, self.fields)))
+            return self._hash
 
 
 @dataclass(frozen=True, slots=True)

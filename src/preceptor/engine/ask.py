@@ -11,13 +11,13 @@ is paid for.
 
 import asyncio
 import tomllib
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
 from time import time
-from typing import Any
+from typing import Any, TypeVar
 
 from preceptor import prompts
 from preceptor.arguments import fault, parameters
@@ -37,6 +37,7 @@ from preceptor.models import most_tokens
 from preceptor.models.again import AGAIN
 from preceptor.types import Agent, Call, Completion, Message, Model, Reply, Request, Tool
 
+T = TypeVar("T")
 ATTEMPTS = 3
 ARGUMENT_BYTES = 262_144
 RESULT_BYTES = 1_048_576
@@ -86,6 +87,8 @@ class Outside:
         self.paid = self.recalled = self.parked = self.given_up = 0
         self.tokens = [0, 0]
         self.closing = False
+        self.fresh: set[str] = set()
+        """Items at work of which the journal held nothing when they were planned: they need not look."""
         self.eased = asyncio.Event()
         self._lanes: dict[int, asyncio.Semaphore] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -189,15 +192,17 @@ class Outside:
             return NOTHING
         return price.worst(request, len(body.encode(errors="replace")), most_tokens(model, request))
 
-    async def _completed(self, model: Model, request: Request, worst: Amounts, key: str) -> Completion:
+    def _completed(self, model: Model, request: Request, worst: Amounts, key: str) -> Awaitable[Completion]:
         """The model's answer. Each send of it is covered: one that may have been billed for nothing counts too, and what
         goes into a batch is held before it can be submitted."""
-        if worst is NOTHING:
-            return await model.complete(request)
-        if getattr(model, "later", False):
-            await self.purse.hold(worst, key)
-            return await model.complete(request)
-        AGAIN.set(lambda: self.purse.again(worst))  # in the call's own task: it ends with it
+        if worst is not NOTHING and getattr(model, "later", False):
+            return self._held_first(model, request, worst, key)
+        if worst is not NOTHING:
+            AGAIN.set(lambda: self.purse.again(worst))  # in the call's own task: it ends with it
+        return model.complete(request)
+
+    async def _held_first(self, model: Model, request: Request, worst: Amounts, key: str) -> Completion:
+        await self.purse.hold(worst, key)
         return await model.complete(request)
 
     def _lost(self, error: BaseException, worst: Amounts, key: str) -> None:
@@ -224,7 +229,6 @@ class Outside:
         return Write(_CALL, (*said, *used, cost, start, time(), request.sample, request.attempt, self.journal.epoch))
 
 
-
 class JournaledAsk:
     """`types.Ask` for one item. Make a new one for every replay of it, and `finish` it before its results are kept."""
 
@@ -248,7 +252,7 @@ class JournaledAsk:
         self._answers: dict[str, asyncio.Task[Any]] = {}
         self._asked: set[str] = set()
 
-    async def __call__(
+    def __call__(
         self,
         agent: Agent,
         /,
@@ -257,14 +261,13 @@ class JournaledAsk:
         tools: Sequence[Mapping[str, Any]] = (),
         sample: int = 0,
         **slots: Any,
-    ) -> Reply:
+    ) -> Coroutine[Any, Any, Reply]:
         """The agent's reply, its fields validated. Raises Declined, ReplyError, or what ends the run."""
         slots = {**self._slots, **slots}
         messages = prompts.messages(agent, slots, history, self._frame)
         if agent.tools and not tools:
-            return await self._tooled(agent, messages, sample, slots)
-        read = await self._reply(agent, messages, tuple(tools), sample, slots, may_call=bool(tools))
-        return _reply_of(agent, read)
+            return self._tooled(agent, messages, sample, slots)
+        return self._usable(agent, messages, tuple(tools), sample, slots, bool(tools), _reply_of)
 
     async def _tooled(
         self, agent: Agent, messages: tuple[Message, ...], sample: int, slots: Mapping[str, Any]
@@ -276,7 +279,7 @@ class JournaledAsk:
         while True:
             if not left and transcript:
                 transcript = (*transcript, {"role": "user", "content": _again()["rounds"]})
-            read = await self._reply(agent, messages + transcript, offered, sample, slots, may_call=left > 0)
+            read = await self._usable(agent, messages + transcript, offered, sample, slots, left > 0, _as_read)
             calls = numbered(read.completion.calls, len(transcript))[: max(left, 0)]
             if not calls:
                 return _reply_of(agent, read, transcript)
@@ -298,7 +301,7 @@ class JournaledAsk:
             told = f"{told[:SHOWN_CHARACTERS]} … ({len(told) - SHOWN_CHARACTERS} more characters)"
         return {"role": "tool", "tool_call_id": call.id, "content": told}
 
-    async def _reply(
+    async def _usable(
         self,
         agent: Agent,
         messages: tuple[Message, ...],
@@ -306,8 +309,9 @@ class JournaledAsk:
         sample: int,
         slots: Mapping[str, Any],
         may_call: bool,
-    ) -> Read:
-        """A usable reply: from the journal where it is there, else paid for; at most ATTEMPTS of them."""
+        made: Callable[[Agent, Read], T],
+    ) -> T:
+        """What is `made` of a usable reply: from the journal where it is there, else paid for; at most ATTEMPTS of them."""
         schema, said, faults = _schema_of(agent), messages, []
         for attempt in range(ATTEMPTS):
             if self._outside.closing:
@@ -325,7 +329,7 @@ class JournaledAsk:
                 read = await asyncio.shield(self._answers[key])
             assert read is not None
             if read.outcome == "ok":
-                return read
+                return made(agent, read)
             if read.outcome == "declined":
                 raise Declined(read.note)
             if read.outcome == "error":
@@ -384,6 +388,9 @@ class JournaledAsk:
     def _memory(self) -> dict[str, tuple[Any, ...]]:
         """What the journal held for this item when its first question was asked: by key, the epoch first."""
         if self._recorded is None:
+            if self._item in self._outside.fresh:
+                self._recorded = {}
+                return self._recorded
             read = self._outside.journal.read
             calls = read("SELECT key, epoch, outcome, note, completion, agent FROM calls WHERE item = ?", (self._item,))
             uses = read("SELECT key, epoch, result, error, tool FROM uses WHERE item = ?", (self._item,))
@@ -472,6 +479,10 @@ def _reply_of(agent: Agent, read: Read, transcript: tuple[Message, ...] = ()) ->
     done = read.completion
     text = prompts.prose_of(done.content) if agent.prose and agent.fields else done.content
     return Reply(text, read.fields, numbered(done.calls, len(transcript)), done.reasoning, done.model, transcript)
+
+
+def _as_read(_: Agent, read: Read) -> Read:
+    return read
 
 
 def _mended(read: Read) -> tuple[Message, ...]:

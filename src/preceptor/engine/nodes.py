@@ -5,6 +5,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
+from operator import attrgetter
 from typing import Any, TypeAlias, Union
 
 from preceptor.engine.journal import pack, unpack
@@ -24,7 +25,16 @@ LINKS: dict[type[Any], tuple[str, str]] = {
 
 def to_json(node: Any) -> str:
     """The node's own fields as JSON, without the nodes that it holds. NaN becomes null, as in all JSON here."""
-    return pack({f.name: getattr(node, f.name) for f in fields(node) if f.name not in LINKS[type(node)]})
+    kind: Any = type(node)
+    names, values = _own(kind)
+    return pack(dict(zip(names, values(node), strict=True)))
+
+
+@cache
+def _own(kind: Any) -> tuple[tuple[str, ...], Callable[[Any], tuple[Any, ...]]]:
+    """The names of a type's own fields, and what reads them all."""
+    names = tuple(f.name for f in fields(kind) if f.name not in LINKS[kind])
+    return names, attrgetter(*names)
 
 
 def from_json(kind: type[Any], text: str, made_from: Any = None, changed_from: Any = None) -> Any:

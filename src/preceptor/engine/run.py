@@ -4,7 +4,7 @@
                               ▲                                              │
                               ╰────── replayed when its replies are in ◀── parked        a bug: quarantined
 
-From `run` to the model: run · _item · work (produce) · the flow's step · ask · ask._reply · outside.pay · complete.
+From `run` to the model, eight calls at most: run · _item · produce · the flow's step (one to three) · ask · pay · complete.
 """
 
 import asyncio
@@ -126,11 +126,14 @@ async def _plan(items: Iterable[Item], journal: Journal, floor: "_Floor") -> Asy
     source: Iterator[Item] = iter(items)
     while not floor.ending and (chunk := await asyncio.to_thread(lambda: list(islice(source, CHUNK)))):
         await journal.put(*planned(chunk))
-        to_do = floor.store.to_do([item.id for item in chunk])
+        ids = [item.id for item in chunk]
+        to_do, begun = floor.store.to_do(ids), floor.store.begun(ids)
         if floor.target:
             floor.target.planned([(item.id, item.skill) for item in chunk], to_do)
         for item in chunk:
             if item.id in to_do:
+                if item.id not in begun:
+                    floor.outside.fresh.add(item.id)
                 yield item
     await floor.idle()
     if floor.target:
@@ -186,6 +189,7 @@ class _Floor:
             await self._failed(item, error)
         finally:
             self.active.pop(item.id, None)
+            self.outside.fresh.discard(item.id)
             self.outside.eased.set()
 
     async def _failed(self, item: Item, error: BaseException) -> None:

@@ -11,7 +11,7 @@ from preceptor.draws import digest
 from preceptor.engine.journal import Write, clean, reader, unpack
 from preceptor.engine.nodes import Lineage, laid_out, to_json
 from preceptor.errors import UserError
-from preceptor.types import Document, Dropped, Example, Produced, Verdict
+from preceptor.types import Document, Dropped, Example, Named, Produced, Verdict
 
 STATES = ("finished", "dropped", "quarantined", "pending")
 STATUSES = ("accepted", "rejected", "surplus")
@@ -20,7 +20,7 @@ CRASHES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Item(Named):
     """What the engine plans: a document, a skill, a pass."""
 
     document: Document
@@ -29,8 +29,7 @@ class Item:
     place: int = 0
     """Where it stands in plan order within its pass."""
 
-    @property
-    def id(self) -> str:
+    def _name(self) -> str:
         return digest("item", self.document.id, self.skill, self.pass_number)
 
 
@@ -187,6 +186,12 @@ class Store:
         sql = f"SELECT id FROM items WHERE id IN ({marks}) AND "
         sql += "(state = 'pending' OR state = 'quarantined' AND crashes < ?)"
         return {row[0] for row in self.rows(sql, (*ids, CRASHES))}
+
+    def begun(self, ids: Sequence[str]) -> set[str]:
+        """Which of these items have a reply or a tool's result in the journal."""
+        marks = ", ".join("?" * len(ids))
+        sql = " UNION ".join(f"SELECT item FROM {table} WHERE item IN ({marks})" for table in ("calls", "uses"))
+        return {row[0] for row in self.rows(sql, (*ids, *ids))}
 
     def pending(self) -> list[str]:
         """The ids of all pending items, in plan order."""

@@ -8,6 +8,7 @@ outside only through `ask`, so it neither knows nor cares whether a reply came f
 run that was interrupted yesterday, or from a script in a test.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,26 +36,26 @@ async def produce(item: Document | Instruction, skill: Skill, ask: Ask, *, pause
     trace: list[Trace] = []
     items: list[Any] = [item]
     for step in FINISH if isinstance(item, Instruction) else FLOWS + FINISH:
-        made = await together([take(entered, skill.override(step), skill, ask) for entered in items])
+        made = await together([skill.override(step)(entered, skill, ask) for entered in items], lost(items, step))
         if step.__name__ == pause_after:
             made = await together([together([reviewed(thing, ask) for thing in things]) for things in made])
-        trace += [Trace(step.__name__, entered, tuple(out)) for entered, out in zip(items, made, strict=True)]
-        items = [thing for out in made for thing in out if not isinstance(thing, Dropped)]
+        trace += [passage(step, entered, out) for entered, out in zip(items, made, strict=True)]
+        items = [thing for out in made for thing in out or () if not isinstance(thing, Dropped)]
         if not items:
             break
     dropped = tuple(thing for t in trace for thing in t.out if isinstance(thing, Dropped))
     return Produced(tuple(e for e in items if isinstance(e, Example)), dropped, tuple(trace))
 
 
-async def take(item: Any, step: Step, skill: Skill, ask: Ask) -> list[Any]:
-    """What `step` makes of one item. A step that fails drops its own item and no other.
+def lost(items: Sequence[Any], step: Step) -> Callable[[int, StepError], list[Any]]:
+    """What stands for an item whose step failed. Anything that is not a `StepError` is a bug, a wait or the end of the run,
+    and is allowed to say so."""
+    return lambda place, error: [drop(items[place], step.__name__, error)]
 
-    Anything that is not a `StepError` is a bug, a wait or the end of the run, and is allowed to say so.
-    """
-    try:
-        return await step(item, skill, ask) or [Dropped(item, step.__name__, "nothing came of it")]
-    except StepError as error:
-        return [drop(item, step.__name__, error)]
+
+def passage(step: Step, entered: Any, out: Sequence[Any]) -> Trace:
+    """What the step made of the item; that nothing came of it is something too."""
+    return Trace(step.__name__, entered, tuple(out or ()) or (Dropped(entered, step.__name__, "nothing came of it"),))
 
 
 def drop(item: Any, step: str, error: StepError, *, agent: str = "", kind: str = "") -> Dropped:

@@ -7,7 +7,7 @@ answers = k ─▶ k answerers; the first draft that passes is the row, the rest
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -16,17 +16,20 @@ from preceptor.flows.row import answer_of, format_of, opening, styled, task_of, 
 from preceptor.flows.shapes import LETTERS
 from preceptor.flows.verify import holds, weigh
 from preceptor.skill import Skill
-from preceptor.types import Agent, Ask, Draft, Dropped, Example, Gold, Instruction, Reply, Verdict
+from preceptor.types import Agent, Ask, Draft, Dropped, Example, Gold, Instruction, Message, Reply, Verdict
+
+Messages: TypeAlias = tuple[Message, ...]
 
 
 async def respond(instruction: Instruction, skill: Skill, ask: Ask) -> list[Example | Dropped]:
     """One example: the first answer that passes what code can check, as revised, else the last; all drafts stay with it."""
     instruction = styled(instruction, skill, ask.seed)
+    row = opening(instruction, skill)
     drafts: list[Draft] = []
     refusals: list[str] = []
     for sample in range(skill.of("respond", "answers")):
         try:
-            draft = await answered(instruction, skill, ask, sample)
+            draft = await answered(instruction, skill, ask, sample, row)
         except StepError as error:
             refusals.append(f"declined: {error}" if isinstance(error, Declined) else str(error))
             continue
@@ -36,7 +39,7 @@ async def respond(instruction: Instruction, skill: Skill, ask: Ask) -> list[Exam
     drafts += await by_gold(instruction, drafts, skill, ask)
     if not drafts:
         return [Dropped(instruction, "respond", refusals[-1], answerer_name(instruction, skill), instruction.kind)]
-    return [example_of(instruction, drafts, skill)]
+    return [example_of(instruction, drafts, skill, row)]
 
 
 def answerer_name(instruction: Instruction, skill: Skill) -> str:
@@ -44,19 +47,19 @@ def answerer_name(instruction: Instruction, skill: Skill) -> str:
     return f"4_respond/{skill.kind(instruction.kind).answerer or 'answer'}"
 
 
-async def answered(instruction: Instruction, skill: Skill, ask: Ask, sample: int) -> Draft:
+async def answered(instruction: Instruction, skill: Skill, ask: Ask, sample: int, row: Messages) -> Draft:
     """The answerer's draft. It has seen the task alone: no gold, no roles, no plan."""
     agent = narrowed(skill.agent(answerer_name(instruction, skill)), instruction, skill)
     reply = await ask(
         agent,
         history=instruction.history,
         sample=sample,
-        task=task_of(instruction, skill),
+        task=row[-1]["content"],
         format=format_of(instruction, skill),
         kind=skill.kind(instruction.kind),
         material_text=instruction.material.text,
     )
-    return await draft_of(reply, "answerer", instruction, skill, ask)
+    return await draft_of(reply, "answerer", instruction, skill, ask, row)
 
 
 def narrowed(agent: Agent, instruction: Instruction, skill: Skill) -> Agent:
@@ -77,11 +80,13 @@ def narrowed(agent: Agent, instruction: Instruction, skill: Skill) -> Agent:
     return replace(agent, fields=fields)
 
 
-async def draft_of(reply: Reply, by: str, instruction: Instruction, skill: Skill, ask: Ask) -> Draft:
+async def draft_of(
+    reply: Reply, by: str, instruction: Instruction, skill: Skill, ask: Ask, row: Messages | None = None
+) -> Draft:
     """The reply as a draft, with the verdicts of all checks that need no other model."""
     answer, fields = answer_of(reply)
     draft = Draft(answer, by, fields, reply.transcript, reasoning=reply.reasoning, model=reply.model)
-    return replace(draft, verdicts=await weigh(example_of(instruction, [draft], skill), skill, ask, judged=False))
+    return replace(draft, verdicts=await weigh(example_of(instruction, [draft], skill, row), skill, ask, judged=False))
 
 
 async def reflected(draft: Draft, instruction: Instruction, skill: Skill, ask: Ask, sample: int) -> list[Draft]:
@@ -177,11 +182,11 @@ def usable(gold: Gold) -> bool:
     return gold.made_by == "computed" and gold.form == "edit" and isinstance(gold.value, str)
 
 
-def example_of(instruction: Instruction, drafts: Sequence[Draft], skill: Skill) -> Example:
+def example_of(instruction: Instruction, drafts: Sequence[Draft], skill: Skill, row: Messages | None = None) -> Example:
     """The example whose answer is the best of the drafts: the last that passed (no further answer is drawn once one
-    has, so what follows it are revisions that passed too), else the last."""
+    has, so what follows it are revisions that passed too), else the last. `row` is its opening, where that is known."""
     best = next((d for d in reversed(drafts) if holds(d.verdicts)), drafts[-1])
-    messages = (*opening(instruction, skill), {"role": "assistant", "content": best.answer})
+    messages = (*(row or opening(instruction, skill)), {"role": "assistant", "content": best.answer})
     return Example(
         instruction,
         best.answer,

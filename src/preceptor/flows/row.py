@@ -51,7 +51,7 @@ def styled(instruction: Instruction, skill: Skill, seed: str) -> Instruction:
         system=localised(drawn("system", skill.styles.get("system", ()), "text"), "text", language_of(instruction)),
         layout=str(drawn("layout", skill.styles.get("layout", ()), "name").get("name", "plain")),
     )
-    return replace(instruction, style=style)
+    return instruction if style == instruction.style else replace(instruction, style=style)
 
 
 def language_of(instruction: Instruction) -> str:
