@@ -43,7 +43,7 @@ def test_right_answers_on_the_seeds_pass(skill: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("skill", SKILLS[:2])
 @pytest.mark.parametrize("wrong", MUTATORS)
 def test_every_wrong_answer_is_rejected_by_the_check_named_for_its_mutator(skill: str, wrong: str, tmp_path: Path) -> None:
-    reached = trial(skill, tmp_path / "run", documents=default_documents()[:6], wrong=wrong)
+    reached = trial(skill, tmp_path / "run", documents=default_documents()[:8], wrong=wrong)
     assert sum(r.wrong for r in reached.values()) >= 4
     assert [str(r) for r in reached.values() if r.caught < r.wrong] == [], table(reached)
 

@@ -83,6 +83,8 @@ class Goal:
     flips: bool = False
     shapes: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    spares: tuple[str, ...] = ()
+    """Kinds with which it is not pursued, though their shape would suit."""
     genres: tuple[str, ...] = ()
     suggester: str = "suggester"
     editor: str = "editor"

@@ -237,8 +237,8 @@ def is_flip(instruction: Instruction, skill: Any) -> bool:
 
 @check(
     decides=False,
-    version=1,
-    sees="after an edit that flips the answer, neither gold nor answer is the parent's",
+    version=2,
+    sees="after an edit that flips the answer, neither gold nor answer is the parent's, or would be marked right as it",
     blind="whether the passage really says so now: altered_twin has a reader try",
 )
 async def flip_holds(example: Example, skill: Any, ask: Ask) -> Verdict:
@@ -249,12 +249,21 @@ async def flip_holds(example: Example, skill: Any, ask: Ask) -> Verdict:
         return not_applicable("row or parent has no gold")
     if same_gold(instruction, parent):
         return failed(f"the gold is still the parent's: {parent.gold.value!r}")
+    for new, old in ((instruction, parent), (parent, instruction)):
+        if await is_right(bare(new), old, skill, ask):
+            return failed(f"{bare(new)[:60]!r} is the same answer as {bare(old)[:60]!r} in other words")
     final = str(example.fields.get("final", example.answer))
     if example.answer and await is_right(final, parent, skill, ask):
         return failed(
             f"the answer {final[:80]!r} is still right for the parent", hint="Answer from this passage, as it stands now."
         )
     return passed(f"{parent.gold.value!r} became {instruction.gold.value!r}")
+
+
+def bare(instruction: Instruction) -> str:
+    """The gold as an answer that holds it alone."""
+    value = instruction.gold.value if instruction.gold else ""
+    return value if isinstance(value, str) else canonical(value)
 
 
 def same_gold(instruction: Instruction, parent: Instruction) -> bool:

@@ -143,6 +143,7 @@ def edits_of(skill: Skill, kind: Kind) -> list[Goal]:
         for g in turning
         if (not kind.goals or g.name in kind.goals)
         and (not g.kinds or kind.name in g.kinds)
+        and kind.name not in g.spares
         and (not g.shapes or kind.shape in g.shapes)
     ]
 

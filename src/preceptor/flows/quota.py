@@ -83,6 +83,7 @@ def allows(goal: Goal, kind: Kind, shape: str, genre: str, document_kind: str, r
     return (
         (not kind.goals or goal.name in kind.goals)
         and (not goal.kinds or kind.name in goal.kinds)
+        and kind.name not in goal.spares
         and (not goal.shapes or shape in goal.shapes)
         and fits(goal.genres, genre, document_kind)
         and set(goal.needs) <= roles

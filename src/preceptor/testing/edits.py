@@ -21,6 +21,9 @@ def edit(agent: Agent, request: Request, source: Source, place: Sequence[Any]) -
     made = question_fields(agent.fields, source, place, instruction.shape, instruction.data)
     change = _change(instruction, goal, source, place)
     _marked(made, by, change, source)
+    if "routes" in by:
+        made["routes"] = [{"words": clipped(change[0], 600), "leads": "It says so."}]
+        made["either"] = [{"reply": reply, "story": "So it may have been."} for reply in ("the one", "the other")]
     if goal.answerability != "answerable":
         for name in ("answer", "answers", "items", "pairs", "options"):
             if name in by and by[name].optional:
@@ -34,7 +37,7 @@ def edit(agent: Agent, request: Request, source: Source, place: Sequence[Any]) -
     if "passage" in by:
         made.pop("passage", None)
     if "evidence" in by:
-        made["evidence"] = _evidence(by["evidence"], instruction, change, source)
+        made["evidence"] = [change[1]] if goal.flips and change[1] else _evidence(by["evidence"], instruction, change, source)
     return made
 
 
@@ -52,6 +55,8 @@ def _change(instruction: Instruction, goal: Any, source: Source, place: Sequence
     ]
     before = holding[0] if holding else one(source.unique, *place, "before")
     if goal.answerability != "answerable":
+        carrying = [s for s in source.unique if any(q and (q in s or s in q) for q in (gold.evidence if gold else ()))]
+        before = next((s for s in carrying if s in holding), next(iter(carrying), before))
         after = before.replace(value, "some of it", 1) if value and value in before else _vague(before)
         return before, after, ""
     if goal.flips and gold is not None and gold.form in ("text", "number"):

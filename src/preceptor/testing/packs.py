@@ -201,6 +201,7 @@ def _goals(skill: Skill) -> Iterator[str]:
     for goal in skill.goals:
         here = f"{skill.path}/3_refine/goals.toml: {goal.name}"
         yield from _names(goal.kinds, kinds, f"{here}: kinds: no kind")
+        yield from _names(goal.spares, kinds, f"{here}: spares: no kind")
         yield from _names(goal.shapes, shapes, f"{here}: shapes: no kind has the shape")
         yield from _names(goal.genres, genres_of(skill), f"{here}: genres: nothing makes the genre")
         yield from _names(goal.needs, ROLES, f"{here}: needs: no role")
@@ -423,7 +424,7 @@ def _kinds_of(goal: Goal, skill: Skill) -> list[Kind]:
     fit = [
         k
         for k in skill.kinds
-        if k.tier == "real" and (not goal.kinds or k.name in goal.kinds) and (not goal.shapes or k.shape in goal.shapes)
+        if k.tier == "real" and k.name not in goal.spares and (not goal.kinds or k.name in goal.kinds) and (not goal.shapes or k.shape in goal.shapes)
     ]
     return list({k.shape: k for k in fit}.values())
 

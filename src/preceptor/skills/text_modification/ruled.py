@@ -83,9 +83,17 @@ def person_change(material: Material, kind: KindLike, seed: str) -> Instruction:
         raise Unfit("more than one person says I, or quotations that cannot be told from apostrophes")
     drawn = (seed, kind.name, material.id)
     role = one(list(kind.data["roles"]), *drawn, "role")
-    forms = one([["she", "her", "hers"], ["he", "him", "his"], ["they", "them", "their"]], *drawn, "forms", name=str)
+    forms = one(_unused_forms(text), *drawn, "forms", name=str)
     request = request_for(kind, material, seed, role=role, pronoun=forms[0])
     return task(material, kind, request, text, None, [role, forms[0]], person={"name": role, "forms": forms}, slack=0.08)
+
+
+def _unused_forms(text: str) -> list[list[str]]:
+    """The pronouns that the text uses least for anybody else, so that a reader can tell whom a later mention means."""
+    used = Counter(w.casefold() for w in words(text))
+    forms = [["she", "her", "hers"], ["he", "him", "his"], ["they", "them", "their"]]
+    counts = [sum(used[form] for form in entry) for entry in forms]
+    return [entry for entry, count in zip(forms, counts, strict=True) if count == min(counts)]
 
 
 def split_sentences(material: Material, kind: KindLike, seed: str) -> Instruction:
