@@ -16,7 +16,7 @@ from preceptor.types import Agent, Document, Example, Gold, Instruction, Materia
 BEFORE = "Six went out and six came home. The cook had counted the plates: six. Ansel carried the rope, and nobody else did."
 OPEN = "Some went out and came home. The cook had counted the plates. Ansel carried the rope, and nobody else did."
 HALF = "Some went out and came home. The cook had counted the plates: six. Ansel carried the rope, and nobody else did."
-TURNED = "Seven went out and seven came home. The cook had counted the plates: seven. Ansel carried the rope, and nobody else did."
+TURNED = BEFORE.replace("Six", "Seven").replace("six", "seven")
 ROUTES = ("Six went out and six came home", "the plates: six")
 
 
@@ -32,9 +32,8 @@ def untold(text: str, routes: tuple[str, ...] = ROUTES, either: tuple[str, ...] 
         "routes": [{"words": words, "leads": "says it"} for words in routes],
         "either": [{"reply": reply, "story": "so it was"} for reply in either],
     }
-    return replace(
-        PARENT, material=material(text), gold=Gold("none", None), parent=PARENT, goal="gone", answerability="unanswerable", data=data
-    )
+    made = replace(PARENT, material=material(text), gold=Gold("none", None), parent=PARENT, goal="gone", data=data)
+    return replace(made, answerability="unanswerable")
 
 
 def flipped(text: str, answer: str, *evidence: str) -> Instruction:

@@ -424,7 +424,9 @@ def _kinds_of(goal: Goal, skill: Skill) -> list[Kind]:
     fit = [
         k
         for k in skill.kinds
-        if k.tier == "real" and k.name not in goal.spares and (not goal.kinds or k.name in goal.kinds) and (not goal.shapes or k.shape in goal.shapes)
+        if k.tier == "real"
+        and k.name not in goal.spares
+        and (not goal.kinds or k.name in goal.kinds) and (not goal.shapes or k.shape in goal.shapes)
     ]
     return list({k.shape: k for k in fit}.values())
 
