@@ -105,8 +105,8 @@ def test_a_pass_asks_only_for_what_is_still_wanted(tmp_path: Path) -> None:
         "WHERE n.type = 'example' GROUP BY 1, 2"
     )
     store.close()
-    assert passes[0] == {"small": ["count", "place"]}
-    assert passes[1] == {"small": ["place"]}
+    assert passes[0]["kinds"] == {"small": ["count", "place"]}
+    assert passes[1]["kinds"] == {"small": ["place"]}
     assert {kind for number, kind, _ in made if number} == {"place"}
 
 
@@ -212,3 +212,61 @@ def test_rows_are_shared_out_over_skills_and_kinds(
         return
     with pytest.raises((RecipeError, Exception), match=cells.replace(".", r"\.")):
         cells_of(plan)
+
+
+# ── documents that come later ────────────────────────────────────────────────────────────────────────────────────
+
+
+def harbours(folder: Path, numbers: range) -> None:
+    (folder / "notes").mkdir(exist_ok=True)
+    for number in numbers:
+        lines = [f"The {filled.digest(number, line)} berth of {number} has {line + number} lamps." for line in range(12)]
+        (folder / f"notes/{number:04}.md").write_text(f"# Harbour {number}\n\n{' '.join(lines)}\n")
+
+
+def added(folder: Path, add: bool = False, **other: Any) -> tuple[factory.Run, filled.Teacher]:
+    model = filled.Teacher()
+    models: Any = {"teacher": model, "judge": model}
+    plan = filled.recipe(folder, documents=["notes/*.md"], **other)
+    return factory.run(plan, folder / "run", models=models, add=add, signals=False), model
+
+
+def stored(folder: Path) -> dict[tuple[str, str], str]:
+    store = Store(folder / "run")
+    try:
+        return {(i, k): body + status for i, k, status, body in store.rows("SELECT item, key, status, body FROM nodes")}
+    finally:
+        store.close()
+
+
+def test_ten_documents_added_to_a_finished_hundred_cost_no_call_for_the_hundred(tmp_path: Path) -> None:
+    filled.written(tmp_path)
+    harbours(tmp_path, range(100, 200))
+    _, first = added(tmp_path)
+    before = stored(tmp_path)
+    assert first.asked > 600
+    harbours(tmp_path, range(90, 100))  # first in the alphabet, and all the same last in the plan
+    run, second = added(tmp_path, add=True)
+    after = stored(tmp_path)
+    new = {row for row in after if row not in before}
+    assert {row: after[row] for row in before} == before
+    items = {item for item, _ in new if item}
+    assert len(items) == 10
+    assert 10 * 6 <= second.asked <= 10 * 11
+    assert run.report["law"]["holds"]
+    _, third = added(tmp_path)
+    assert third.asked == 0
+    assert stored(tmp_path) == after
+
+
+def test_documents_added_to_a_run_with_a_number_of_rows_are_for_its_later_passes(tmp_path: Path) -> None:
+    filled.written(tmp_path)
+    harbours(tmp_path, range(100, 120))
+    run, _ = added(tmp_path, rows=60)
+    first = [e.id for e in run.each()]
+    harbours(tmp_path, range(50, 70))
+    run, model = added(tmp_path, add=True, rows=60)
+    assert (model.asked, [e.id for e in run.each()]) == (0, first)
+    run, model = added(tmp_path, rows=110)
+    assert [e.id for e in run.each()][:60] == first
+    assert len(run.examples()) == 110

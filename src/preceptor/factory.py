@@ -375,7 +375,7 @@ def estimate(
 async def _estimate(begun: AbstractAsyncContextManager[_Begun], folder: Path, most: int) -> Estimate:
     async with begun as run:
         held, cells = list(run.documents), cells_of(run.plan)
-        plan = await _pass(run.plan, run.outside.journal, 0, cells, cells) if cells else run.plan
+        plan = (await _pass(run, 0, cells, cells))[0] if cells else run.plan
         chosen = held if cells else draw(held, plan.recipe.seed, "pilot", k=len(held), name=lambda d: d.id)
         for upto in range(PILOT, most + PILOT, PILOT):
             pilot = {document.id for document in chosen[: min(upto, most)]}
@@ -490,6 +490,7 @@ async def _begun(
         if isinstance(chosen, Sequence):
             await outside.journal.remember("planned", planned_of(plan, chosen))
         if files and not known and not limit:
+            await _grown(outside.journal)
             await _remember(outside.journal, files, list(documents), said)
         yield _Begun(plan, outside, chosen, examples, {"ahead": plan.recipe.limits.ahead, **how})
 
@@ -512,8 +513,8 @@ async def _filled(run: _Begun, cells: Cells) -> engine.Ended:
     recipe, journal = run.plan.recipe, run.outside.journal
     target = Target(journal, cells, recipe.limits.candidates or CANDIDATES * sum(cells.values()))
     for number in range(recipe.most_passes):
-        now = await _pass(run.plan, journal, number, target.open(), cells)
-        ended = await run.engine(now, items_of_pass(now, run.documents, number), target=target)
+        now, documents = await _pass(run, number, target.open(), cells)
+        ended = await run.engine(now, items_of_pass(now, documents, number), target=target)
         whole = not (ended.interrupted or ended.progress.parked)
         if not whole or target.over:
             break
@@ -524,14 +525,20 @@ async def _filled(run: _Begun, cells: Cells) -> engine.Ended:
     return ended
 
 
-async def _pass(plan: Plan, journal: Journal, number: int, wanted: Iterable[tuple[str, str]], cells: Cells) -> Plan:
-    """The plan with the skills and kinds that this pass asks for: as it was begun, else those that are still wanted."""
-    passes: list[dict[str, list[str]]] = journal.meta("passes") or []
+async def _pass(run: _Begun, number: int, wanted: Iterable[tuple[str, str]], cells: Cells) -> tuple[Plan, Iterable[Document]]:
+    """The plan with the skills and kinds that this pass asks for, and its documents: as it was begun, else what is wanted
+    and there now. Documents that were added later are for later passes, so that older rows stay what they are."""
+    journal, plan = run.outside.journal, run.plan
+    passes: list[dict[str, Any]] = journal.meta("passes") or []
     if number == len(passes):
         left = narrowed(plan, wanted, cells).skills
-        passes.append({name: [k.name for k in skill.kinds if k.tier == "real"] for name, skill in left.items()})
+        kinds = {name: [k.name for k in skill.kinds if k.tier == "real"] for name, skill in left.items()}
+        count = len(run.documents) if isinstance(run.documents, Sequence) else None
+        passes.append({"kinds": kinds, "documents": count})
         await journal.remember("passes", passes)
-    return replace(plan, skills={name: plan.skills[name].only(kinds) for name, kinds in passes[number].items()})
+    begun = passes[number]
+    narrow = replace(plan, skills={name: plan.skills[name].only(kinds) for name, kinds in begun["kinds"].items()})
+    return narrow, run.documents if begun["documents"] is None else islice(run.documents, begun["documents"])
 
 
 async def _remember_target(journal: Journal, cells: Cells, ended: str) -> None:
@@ -584,6 +591,13 @@ def _read_before(folder: Path, files: Files, notice: Notice) -> list[Document]:
         return store.documents(known["documents"])
     finally:
         store.close()
+
+
+async def _grown(journal: Journal) -> None:
+    """How many documents there were before some were added: what is made of those comes after all older rows."""
+    before, grown = journal.meta("read"), journal.meta("grown") or []
+    if before and (count := len(before["documents"])) not in grown:
+        await journal.remember("grown", [*grown, count])
 
 
 async def _remember(journal: Journal, files: Files, documents: Sequence[Document], said: Sequence[str]) -> None:

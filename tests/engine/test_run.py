@@ -9,6 +9,7 @@ from typing import Any
 import engine_fakes as fakes
 import pytest
 
+from preceptor.draws import digest
 from preceptor.engine.journal import Journal
 from preceptor.engine.report import report
 from preceptor.engine.run import Progress, run
@@ -93,9 +94,7 @@ async def test_a_bug_in_one_item_sets_it_aside_and_the_others_go_on(journal: Jou
     assert "Traceback" in store.why(item)["item"]["reason"]
 
 
-async def test_a_quarantined_item_whose_bug_was_mended_finishes_without_paying_again(
-    journal: Journal, store: Store
-) -> None:
+async def test_a_quarantined_item_whose_bug_was_mended_finishes_without_paying_again(journal: Journal, store: Store) -> None:
     async def broken(item: Item, ask: Ask) -> Produced:
         await fakes.produce(item, ask)
         raise KeyError("a bug")
@@ -291,3 +290,30 @@ async def test_the_report_counts_kinds_checks_agents_and_speed(journal: Journal,
     assert told["speed"]["calls_per_second"] > 0
     assert told["skipped"] == [{"kind": "weaken", "needs": "judge"}]
     assert told["law"]["holds"]
+
+
+async def test_rows_of_added_documents_that_ask_what_older_rows_ask_are_surplus_even_in_an_earlier_pass(
+    journal: Journal, store: Store
+) -> None:
+    def repeating(request: Request) -> str:
+        if request.agent == fakes.QUESTION.name:
+            return f'{{"question": "What of {int(digest(request.messages[-1]["content"]), 16) % 40}?", "answer": "a"}}'
+        return fakes.fitting(request)
+
+    def statuses() -> dict[tuple[str, str], tuple[str, str]]:
+        sql = "SELECT item, key, status, reason FROM nodes WHERE type = 'example'"
+        return {(item, key): (status, reason) for item, key, status, reason in store.rows(sql)}
+
+    async def taken(documents: list[Item]) -> None:
+        out = fakes.outside(journal, fakes.Fake(repeating), slots=4)
+        plan = [replace(item, pass_number=number) for number in range(3) for item in documents]
+        await run(plan, fakes.produce, fakes.door(out), out, signals=False)
+
+    await taken(fakes.items(8))
+    before = statuses()
+    await journal.remember("grown", [8])
+    await taken(fakes.items(30))
+    after = statuses()
+    assert {row: after[row] for row in before} == before
+    old = {store.why(key)["node"].id for _, key in before}
+    assert any(status == "surplus" and reason.split()[2] in old for row, (status, reason) in after.items() if row not in before)

@@ -268,7 +268,8 @@ class _Floor:
         if self.target:
             await self.target.close()
         else:
-            await self.outside.journal.put(*twins_marked(self.outside.journal.read))
+            journal = self.outside.journal
+            await journal.put(*twins_marked(journal.read, journal.meta("grown") or ()))
 
     # ── telling ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -141,10 +141,14 @@ class Target:
         return "barren" if not self.open() else "passes" if whole else "open"
 
 
-def twins_marked(read: Any) -> list[Write]:
-    """Of accepted rows that ask the same, all but the lowest in plan order become surplus. `read` runs a query."""
+def twins_marked(read: Any, grown: Sequence[int]) -> list[Write]:
+    """Of accepted rows that ask the same, all but the lowest in plan order become surplus. `read` runs a query.
+
+    `grown` says how many documents there were each time that some were added: their rows come after all older ones.
+    """
     doubled = "SELECT twin FROM twins GROUP BY twin HAVING count(*) > 1"
-    order = "PARTITION BY t.twin ORDER BY i.pass, i.place, i.skill, n.rowid"
+    age = "".join(f"(i.place >= {int(count)}) + " for count in grown)
+    order = f"PARTITION BY t.twin ORDER BY {age}0, i.pass, i.place, i.skill, n.rowid"
     sql = (
         f"SELECT item, key, first FROM (SELECT n.item, n.key, first_value(n.id) OVER ({order}) AS first, "
         f"row_number() OVER ({order}) AS nth FROM twins AS t JOIN nodes AS n ON n.item = t.item AND n.key = t.example "
