@@ -254,6 +254,17 @@ BAD = {
     "fewer rows than none of a kind": recipe(
         "rows_by_kind", "greater than or equal to 0", skills={"orders": {"rows_by_kind": {"a": -1}}}
     ),
+    "a batch that is a word": recipe(
+        "batch = 'yes'", "write true", teacher={"url": "http://localhost:9/v1", "model": "m", "batch": "yes"}
+    ),
+    "a batch with an unknown setting": recipe(
+        "batch has no setting 'windwo'",
+        "did you mean 'window'?",
+        teacher={"url": "http://localhost:9/v1", "model": "m", "batch": {"windwo": 5}},
+    ),
+    "a window of no call": recipe(
+        "batch.window = 0", "at least one", teacher={"url": "http://localhost:9/v1", "model": "m", "batch": {"window": 0}}
+    ),
     "a table of prices that is not there": recipe("prices = 'prices.toml'", "No such file", prices="prices.toml"),
     "a table of prices with a wrong key": Bad(
         lambda d: (d.write("prices.toml", '[models."m"]\ninptu = 1\n'), d.recipe.update(prices="prices.toml")),

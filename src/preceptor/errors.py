@@ -109,3 +109,6 @@ class ToolError(StepError):
 
 class Parked(PreceptorError):
     """The reply is not there yet. Not a failure: the item leaves memory and is replayed when it is."""
+
+    lost = False
+    """Whether a batch service lost the request with all that it may have billed; it goes again."""

@@ -169,15 +169,18 @@ def examples_of(recipe: Recipe) -> list[str]:
     return rows
 
 
-def models_of(recipe: Recipe, plan: Plan, notice: Notice = _silent) -> dict[str, Model]:
-    """Models by role, and by agent where the recipe's [agents] names one. One model, however often it is named."""
+def models_of(recipe: Recipe, plan: Plan, notice: Notice = _silent, folder: Path | None = None) -> dict[str, Model]:
+    """Models by role, and by agent where the recipe's [agents] names one. One model, however often it is named.
+
+    What a batch service has of the run is kept in the run's `folder`.
+    """
     made: dict[str, Model] = {}
 
     def opened(spec: ModelSpec) -> Model:
         key = orjson.dumps(spec, option=orjson.OPT_SORT_KEYS).decode()
         if key not in made:
             full = {"in_flight": recipe.limits.in_flight, **spec} if isinstance(spec, dict) else spec
-            made[key] = open_model(full, notice=notice, base=recipe.root)
+            made[key] = open_model(full, notice=notice, base=recipe.root, folder=folder)
         return made[key]
 
     models = {role: opened(spec) for role in ROLES if (spec := getattr(recipe, role)) is not None}
@@ -432,7 +435,7 @@ async def opened(
 ) -> AsyncIterator[Outside]:
     """Journal, models, tools and sandbox of a run, open for as long as the block lasts."""
     recipe = plan.recipe
-    held = dict(models) if models else models_of(recipe, plan, notice)
+    held = dict(models) if models else models_of(recipe, plan, notice, folder)
     table = price_table(recipe)
     prices = {} if models and recipe.limits.cost is None and not recipe.prices else prices_of(recipe, held, table)
     journal, sandbox = Journal(folder), Sandbox()
@@ -793,7 +796,9 @@ async def probed(recipe: Path | None, notice: Notice = _silent) -> dict[str, Pro
         specs = {role: spec for role in ROLES if (spec := getattr(read, role)) is not None} | dict(read.models)
     found = {}
     for role, spec in specs.items():
-        model = open_model(spec, notice=notice, base=root)
+        by_batch = isinstance(spec, dict) and "url" in spec
+        direct = {k: v for k, v in spec.items() if k != "batch"} if by_batch and isinstance(spec, dict) else spec
+        model = open_model(direct, notice=notice, base=root)
         try:
             found[role] = await probe(model)
         finally:

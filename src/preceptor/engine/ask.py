@@ -17,7 +17,7 @@ from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
 from time import time
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from preceptor import prompts
 from preceptor.arguments import fault, parameters
@@ -52,6 +52,13 @@ _CALL = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _USE = "INSERT INTO uses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+@runtime_checkable
+class _Service(Protocol):
+    """A model whose replies have to be asked for."""
+
+    async def poll(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,11 @@ class Outside:
             there = ", ".join(self.models) or "none"
             raise RecipeError(f"{agent.name} needs a model for the role {agent.role!r}; there are: {there}")
         return self.models["teacher"]
+
+    async def arrived(self) -> bool | None:
+        """Batch services have been given what waits, and asked: whether any reply came. None where there is no such model."""
+        asked = [m for m in dict.fromkeys(self.models.values()) if isinstance(m, _Service)]
+        return any([await model.poll() for model in asked]) if asked else None
 
     def start(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """`work` as a task of the engine's own, which no step can cancel."""
@@ -210,6 +222,8 @@ class Outside:
         have stays held."""
         self.parked += isinstance(error, Parked)
         if self.purse.holds(key):
+            if isinstance(error, Parked) and error.lost:
+                self.purse.lost(key)
             return
         if isinstance(error, PreceptorError):
             self.purse.release(worst)

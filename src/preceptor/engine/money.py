@@ -191,7 +191,12 @@ class Purse:
                 f"the {self._clock.cap:g} hours of this recipe are up. Everything made is kept; raise limits.hours "
                 "and type the same command"
             )
-        if not any(worst) or key in self._held:
+        if not any(worst):
+            return
+        if key in self._held:
+            for pot in self._pots.values():
+                if not pot.room_for(0):  # only what a service has lost brings it so far: it must not go again
+                    raise BudgetSpent(_no_room(pot, 0))
             return
         while short := [(pot, amount) for pot, amount in self._each(worst) if not pot.room_for(amount)]:
             for pot, amount in short:
@@ -294,6 +299,13 @@ class Purse:
         await self._journal.put(Write("INSERT INTO held VALUES (?, ?, ?, ?)", (key, *worst)))
         self._hold(key, worst)
         self.release(worst)
+
+    def lost(self, key: str) -> None:
+        """A batch service has lost the call, and may have billed it: it counts, and stays held for the next batch."""
+        worst = self._held[key]
+        self._charge(worst)
+        for pot, amount in self._each(worst):
+            pot.spent += amount
 
     def holds(self, key: str) -> bool:
         """Whether a batch service may have this call."""

@@ -101,9 +101,14 @@ async def run(
             async for item in _plan(items, outside.journal, floor):
                 await floor.admit(item)
             await floor.idle()
-            while poll and floor.parked and not floor.ending:
-                await floor.rest(poll)
-                await floor.replay()
+            while floor.parked and not floor.ending:
+                came = await outside.arrived()
+                if not came and not poll:
+                    break
+                if not came:
+                    await floor.rest(poll)
+                if came is not False:
+                    await floor.replay()
             cut_off = await floor.leave(drain)
         await floor.settle()
         progress = floor.progress()

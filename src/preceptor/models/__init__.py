@@ -39,15 +39,19 @@ def open_model(
     notice: Notice = _silent,
     base: Path | str = ".",
     environ: Mapping[str, str] = os.environ,
+    folder: Path | None = None,
 ) -> Model:
     """The model that `spec` describes, not yet loaded or called.
 
-    `base` is the folder that paths in `spec` are relative to; `notice` is told, once each, of what a user should know
+    `base` is the folder that paths in `spec` are relative to, `folder` the run's, in which what a batch service has is
+    kept; `notice` is told, once each, of what a user should know
     while the model works: waits, parameters left out, another model answering. Raises RecipeError for a word, key or
     value that does not exist, or a key variable that is not set; MissingExtra where a library is not installed.
     """
     if isinstance(spec, str):
         return _named(spec.strip(), notice, Path(base))
+    if "url" in spec and spec.get("batch") and isinstance(spec["batch"], bool | Mapping):
+        return _batch_api(spec, notice, environ, folder)
     if "url" in spec:
         from preceptor.models.openai import OpenAIModel
 
@@ -94,11 +98,30 @@ def _batch(spec: Mapping[str, Any], notice: Notice, base: Path) -> Model:
     return BatchModel(folder, model=spec.get("model", "default"), fit=fit, notice=notice)
 
 
+def _batch_api(spec: Mapping[str, Any], notice: Notice, environ: Mapping[str, str], folder: Path | None) -> Model:
+    from preceptor.models.batch_api import BatchAPIModel
+
+    said = {} if spec["batch"] is True else spec["batch"]
+    _known(said, ("window", "within", "every"), "batch")
+    for key in ("window", "every"):
+        _number(said.get(key, 1), f"batch.{key}")
+    if said.get("window", 1) < 1 or not isinstance(said.get("window", 1), int):
+        raise RecipeError(f"batch.window = {said['window']!r}: how many calls a batch holds, at least one")
+    if not isinstance(said.get("within", ""), str):
+        raise RecipeError(f'batch.within = {said["within"]!r}: the time in the service\'s own words, such as "24h"')
+    if folder is None:
+        raise RecipeError(f"{spec.get('model')!r} goes by batches, which take a run; leave out batch to ask it directly")
+    plain = {key: value for key, value in spec.items() if key != "batch"}
+    return BatchAPIModel(_endpoint(plain), folder / "batches", notice=notice, environ=environ, **said)
+
+
 def _endpoint(spec: Mapping[str, Any]) -> "Endpoint":
     from preceptor.models.openai import Endpoint
 
-    known = [f.name for f in fields(Endpoint)]
-    _known(spec, known, "a model")
+    spec = {key: value for key, value in spec.items() if key != "batch" or value is not False}
+    _known(spec, [*(f.name for f in fields(Endpoint)), "batch"], "a model")
+    if "batch" in spec:
+        raise RecipeError(f"batch = {spec['batch']!r}: write true, or {{ window = 10000, within = \"24h\" }}")
     for needed in ("url", "model"):
         if not isinstance(spec.get(needed), str) or not spec[needed]:
             raise RecipeError(f'the model at {spec.get("url")!r} needs `{needed}`: a text, such as {needed} = "…"')

@@ -1,4 +1,4 @@
-"""`python -m preceptor.testing`: gates, simulate, record, replay, calibrate, endpoint."""
+"""`python -m preceptor.testing`: gates, simulate, record, replay, calibrate, endpoint, batches."""
 
 import asyncio
 import sys
@@ -110,6 +110,21 @@ def endpoint(port: int, ledger: Path, delay: float, tell: Path | None, seconds: 
     from preceptor.testing.endpoint import serve
 
     asyncio.run(serve(port, ledger, delay, tell, seconds))
+
+
+@main.command()
+@click.option("--port", default=0, show_default=True, help="0: a free one, which is printed.")
+@click.option("--ledger", type=click.Path(path_type=Path), required=True, help="A line is added for all that is asked.")
+@click.option("--mode", default="plain", show_default=True, help="plain, expire, hang, late, vanish, errors, slow.")
+@click.option("--tell", type=click.Path(path_type=Path), help="A file that is to hold the address.")
+@click.option("--seconds", default=3600.0, show_default=True, help="When to stop by itself.")
+def batches(port: int, ledger: Path, mode: str, tell: Path | None, seconds: float) -> None:
+    """Serve the simulated teacher as a batch service of OpenAI's form on loopback."""
+    from preceptor.testing.batches import MODES, serve
+
+    if mode not in MODES:
+        raise click.BadParameter(f"{mode!r}; there are: {', '.join(MODES)}")
+    asyncio.run(serve(ledger, tell, mode, seconds, port))
 
 
 if __name__ == "__main__":
