@@ -12,7 +12,7 @@ is paid for.
 import asyncio
 import tomllib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import blake2b
 from importlib.resources import files
@@ -327,6 +327,7 @@ class JournaledAsk:
     ) -> T:
         """What is `made` of a usable reply: from the journal where it is there, else paid for; at most ATTEMPTS of them."""
         schema, said, faults = _schema_of(agent), messages, []
+        older: tuple[Message, ...] = ()
         for attempt in range(ATTEMPTS):
             if self._outside.closing:
                 raise asyncio.CancelledError  # a branch that a stopped run has left behind
@@ -335,6 +336,8 @@ class JournaledAsk:
             )
             body = body_of(request)
             key = key_of(self._item, body)
+            if older and (known := key_of(self._item, body_of(replace(request, messages=older)))) in self._memory():
+                key = known
             read = self._recall(key, agent, may_call)
             if read is None:
                 if key not in self._answers:  # two branches that ask the same at once share one answer
@@ -350,6 +353,7 @@ class JournaledAsk:
                 raise ReplyError(read.note)
             faults.append(f"{read.outcome}{read.note and ': '}{read.note}")
             said = messages + _mended(read)
+            older = messages + _opened(read) if read.outcome == "cut" else ()
         raise ReplyError(f"no usable reply after {ATTEMPTS} attempts: {' | '.join(faults)}"[:2000])
 
     # ── tools ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -502,14 +506,19 @@ def _as_read(_: Agent, read: Read) -> Read:
 def _mended(read: Read) -> tuple[Message, ...]:
     """The turns that show a model what was wrong. A refusal or an empty reply is only asked for again."""
     done = read.completion
-    if read.outcome == "cut":
-        opening = f"{done.content[:1000].rstrip()} …"
-        return ({"role": "assistant", "content": opening}, {"role": "user", "content": _again()["cut"].strip()})
+    if read.outcome == "cut":  # half a reply is no help to whoever begins anew
+        return ({"role": "user", "content": _again()["cut"].strip()},)
     if read.outcome != "misfit":
         return ()
     bad = done.content or pack([{"name": c.name, "arguments": c.arguments} for c in done.calls])
     told = _again()["misfit"].replace("{error}", read.note).strip()
     return ({"role": "assistant", "content": bad}, {"role": "user", "content": told})
+
+
+def _opened(read: Read) -> tuple[Message, ...]:
+    """How a cut reply was asked for again by the first versions, whose runs go on."""
+    opening = f"{read.completion.content[:1000].rstrip()} …"
+    return ({"role": "assistant", "content": opening}, *_mended(read))
 
 
 def _envelope(declaration: Mapping[str, Any]) -> Mapping[str, Any]:
