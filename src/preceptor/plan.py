@@ -3,6 +3,7 @@
 import fnmatch
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,6 +29,11 @@ class Plan:
 
     recipe: Recipe
     skills: Mapping[str, Skill]
+
+    @cached_property
+    def choices(self) -> Mapping[str, SkillChoice]:
+        """What the recipe says of each skill, by the skill's own name."""
+        return {Path(written).name: choice for written, choice in self.recipe.skills.items()}
 
     def skipped(self) -> list[dict[str, str]]:
         """The kinds that are left out because the recipe gives a role no model, each with the line that would help."""
@@ -86,7 +92,7 @@ def plan_of(recipe: Recipe) -> Plan:
 def routed(plan: Plan, item: Item) -> Skill:
     """The item's skill, narrowed by the first route of the recipe that fits its document."""
     skill = plan.skills[item.skill]
-    choice = next((c for name, c in plan.recipe.skills.items() if Path(name).name == item.skill), None)
+    choice = plan.choices.get(item.skill)
     for route in choice.routes if choice else ():
         if any(fnmatch.fnmatch(item.document.source, glob) for glob in route.documents):
             skill = skill.only(route.kinds) if route.kinds else skill
@@ -123,17 +129,17 @@ def items_of_pass(plan: Plan, documents: Iterable[Document], number: int) -> Ite
     names = sorted(plan.skills)
     for place, document in enumerate(documents):
         for name in names:
-            if _taught_with(plan.recipe, name, document):
+            if _taught_with(plan, name, document):
                 yield Item(document, name, number, place)
 
 
 def planned_of(plan: Plan, documents: Sequence[Document]) -> int:
     """How many items `items_of` gives."""
-    return plan.recipe.passes * sum(_taught_with(plan.recipe, name, d) for d in documents for name in plan.skills)
+    return plan.recipe.passes * sum(_taught_with(plan, name, d) for d in documents for name in plan.skills)
 
 
-def _taught_with(recipe: Recipe, skill: str, document: Document) -> bool:
-    choice = next((c for written, c in recipe.skills.items() if Path(written).name == skill), None)
+def _taught_with(plan: Plan, skill: str, document: Document) -> bool:
+    choice = plan.choices.get(skill)
     globs = choice.documents if choice else ()
     return not globs or any(fnmatch.fnmatch(document.source, glob) for glob in globs)
 

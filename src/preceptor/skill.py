@@ -12,7 +12,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -124,10 +124,13 @@ class Skill:
 
     def kind(self, name: str) -> Kind:
         """The kind of that name."""
-        for kind in self.kinds:
-            if kind.name == name:
-                return kind
+        if (kind := self._kinds.get(name)) is not None:
+            return kind
         raise PackError(f"skill {self.name}: no kind {name!r}; {nearest(name, [k.name for k in self.kinds])}")
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, Kind]:
+        return {kind.name: kind for kind in self.kinds}
 
     def of(self, step: str, setting: str) -> Any:
         """A number or list from skill.toml, or its default."""

@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from preceptor import prompts
 from preceptor.arguments import fault, parameters
+from preceptor.draws import PIECE
 from preceptor.engine.journal import Journal, Write, clean, pack, unpack
 from preceptor.engine.money import FREE, NO_CAPS, NOTHING, Amounts, Caps, Price, Purse
 from preceptor.errors import (
@@ -449,7 +450,11 @@ def body_of(request: Request) -> str:
 
 def key_of(item: str, body: str) -> str:
     """The key of a call: one item, one logical request."""
-    return blake2b(f"{item}\x1f{body}".encode(errors="surrogatepass"), digest_size=16).hexdigest()
+    whole = f"{item}\x1f{body}".encode(errors="surrogatepass")
+    hashed = blake2b(whole[:PIECE], digest_size=16)
+    for at in range(PIECE, len(whole), PIECE):
+        hashed.update(whole[at : at + PIECE])
+    return hashed.hexdigest()
 
 
 def read_completion(agent: Agent, completion: Completion, may_call: bool) -> Read:

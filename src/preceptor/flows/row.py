@@ -31,7 +31,7 @@ def styled(instruction: Instruction, skill: Skill, seed: str) -> Instruction:
     fit = [f for f in skill.styles.get("format", ()) if instruction.shape in f.get("shapes", (instruction.shape,))]
 
     def drawn(table: str, entries: tuple[Mapping[str, Any], ...] | list[Mapping[str, Any]], key: str) -> Mapping[str, Any]:
-        found = draw(
+        found = entries and draw(
             entries,
             seed,
             "style",

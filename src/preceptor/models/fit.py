@@ -232,7 +232,8 @@ def unfitted(completion: Completion, request: Request, fit: Fit) -> Completion:
         if value is not None and completion.finish == "stop":
             content = orjson.dumps(without_nulls(value, request.schema)).decode()
             completion = replace(completion, content=content)
-    return replace(completion, means=means_of(request, fit))
+    means = means_of(request, fit)
+    return completion if means == completion.means else replace(completion, means=means)
 
 
 def means_of(request: Request, fit: Fit) -> str:
@@ -270,6 +271,8 @@ def _parameters(request: Request, name: Any) -> Any:
 def json_in(said: str) -> Any | None:
     """The JSON value in `said`: the whole of it, what a code fence holds, or from the first brace to the last."""
     said = said.strip()
+    if said[:1] in "{[" and (value := _loaded(said)) is not None:
+        return value
     fence = re.search(r"```(?:json)?\s*\n(.*?)```", said, re.DOTALL)
     braces = said[said.find("{") : said.rfind("}") + 1] if "{" in said else ""
     for part in (said, fence.group(1) if fence else "", braces):
