@@ -10,8 +10,7 @@ from typing import Any
 import common
 import orjson
 
-import preceptor
-from preceptor import Document, Example
+from preceptor import Document, Example, Recipe, load_recipe, run
 
 PACKS = Path(__file__).parent
 
@@ -32,7 +31,7 @@ class Documents:
                 yield Document(f"doc{number}", text, str(number))
 
 
-def recipe_of(job: Any) -> preceptor.Recipe:
+def recipe_of(job: Any) -> Recipe:
     """The recipe, read from a file as any user's is."""
     pack = PACKS / ("chain_json" if job.json else "chain")
     file = Path(job.workdir) / "recipe.toml"
@@ -42,7 +41,7 @@ def recipe_of(job: Any) -> preceptor.Recipe:
         f'teacher = {{ url = "{job.base}", model = "sim", in_flight = {job.conc} }}\n'
         f"[limits]\nin_flight = {job.conc}\n"
     )
-    return preceptor.load_recipe(file)
+    return load_recipe(file)
 
 
 def links(example: Example) -> list[str]:
@@ -57,9 +56,9 @@ def main() -> None:
     job = common.job()
     recipe = recipe_of(job)
     job.start()
-    run = preceptor.run(recipe, Path(job.workdir) / "run", documents=Documents(job.n, job.steps), notice=print)
+    made = run(recipe, Path(job.workdir) / "run", documents=Documents(job.n, job.steps), notice=print)
     job.end()
-    rows = (example for status in ("accepted", "rejected") for example in run.each(status))
+    rows = (example for status in ("accepted", "rejected") for example in made.each(status))
     job.save((int(row.instruction.material.document.source), links(row)) for row in rows)
 
 

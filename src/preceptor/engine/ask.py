@@ -24,6 +24,7 @@ from preceptor.arguments import fault, parameters
 from preceptor.draws import PIECE
 from preceptor.engine.journal import Journal, Write, clean, pack, unpack
 from preceptor.engine.money import FREE, NO_CAPS, NOTHING, Amounts, Caps, Price, Purse
+from preceptor.engine.permits import Permits
 from preceptor.errors import (
     Declined,
     Parked,
@@ -35,7 +36,7 @@ from preceptor.errors import (
     ToolError,
 )
 from preceptor.models import most_tokens
-from preceptor.models.again import AGAIN
+from preceptor.models.again import AGAIN, ASIDE
 from preceptor.types import Agent, Call, Completion, Message, Model, Reply, Request, Tool
 
 T = TypeVar("T")
@@ -98,7 +99,7 @@ class Outside:
         self.fresh: set[str] = set()
         """Items at work of which the journal held nothing when they were planned: they need not look."""
         self.eased = asyncio.Event()
-        self._lanes: dict[int, asyncio.Semaphore] = {}
+        self._permits: dict[int, Permits] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         if caps.money is not None and (unpriced := {m.name for m in models.values()} - set(self.prices)):
             names = ", ".join(sorted(unpriced))
@@ -155,17 +156,14 @@ class Outside:
         return late
 
     async def pay(self, key: str, item: str, agent: Agent, request: Request, body: str, may_call: bool) -> Read:
-        """The model's answer to `request`, read and stored. The slot is held until it is stored, so that a crash can
-        never owe more calls than there are slots.
-
-        It is held too while the model waits for its next try. Given back, it would let in a call whose answer could
-        arrive together with the retried one, and a crash would then owe both. The others go on in the slots that are left,
-        for the model frees its own while it sleeps; an endpoint's Retry-After stops all of them anyway.
-        """
+        """The model's answer to `request`, read and stored. Its permit is held until it is stored, so that a crash can
+        never owe more calls than there are permits; only while the model waits for its next try has another call it."""
         model = self.model_of(agent)
+        permits = self._permits_of(model)
         self.air += 1
         try:
-            async with self._lane(model):
+            async with permits:
+                ASIDE.set(permits.aside)  # in the call's own task: it ends with it
                 if self.closing:
                     raise asyncio.CancelledError
                 price, purse = self.prices.get(model.name, FREE), self.purse
@@ -192,12 +190,14 @@ class Outside:
             self.air -= 1
             self.eased.set()
 
-    def _lane(self, model: Model) -> asyncio.Semaphore:
-        """The model's slots; who waits for one is served in the order of coming."""
-        lane = self._lanes.get(id(model))
-        if lane is None:
-            lane = self._lanes[id(model)] = asyncio.Semaphore(self.slots)
-        return lane
+    def _permits_of(self, model: Model) -> Permits:
+        """The model's permits: a slot each, and an eighth more where the model itself counts what is on the wire, so that no
+        slot stands empty while an answer is stored."""
+        permits = self._permits.get(id(model))
+        if permits is None:
+            more = self.slots // 8 if getattr(model, "paced", False) else 0
+            permits = self._permits[id(model)] = Permits(self.slots + more)
+        return permits
 
     def _worst(self, price: Price, model: Model, request: Request, body: str) -> Amounts:
         """The most that the call can cost; nothing where nothing is priced and nothing limited."""

@@ -1,6 +1,8 @@
-"""What a model calls when a send was lost on its way back: it may have been billed, and the next one must be covered too."""
+"""What a model calls between two sends of one request: the next one is covered, and the wait before it keeps nobody out."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 
 AGAIN: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar("again", default=None)
@@ -12,3 +14,17 @@ async def covered() -> None:
     again = AGAIN.get()
     if again is not None:
         await again()
+
+
+ASIDE: ContextVar[Callable[[], AbstractAsyncContextManager[None]] | None] = ContextVar("aside", default=None)
+"""Set by the engine: while its block lasts, another call has the permit of this one."""
+
+
+async def slept(seconds: float) -> None:
+    """So many seconds have passed, and other calls went on meanwhile."""
+    aside = ASIDE.get()
+    if aside is None or seconds <= 0:
+        await asyncio.sleep(max(seconds, 0))
+        return
+    async with aside():
+        await asyncio.sleep(seconds)

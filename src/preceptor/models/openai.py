@@ -87,6 +87,9 @@ class Endpoint:
 class OpenAIModel:
     """A model behind an OpenAI-compatible URL."""
 
+    paced = True
+    """It holds its own calls to `in_flight` on the wire."""
+
     def __init__(
         self,
         endpoint: Endpoint,
