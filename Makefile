@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. Both install what they need into .venv, through uv.
-.PHONY: setup check test demo gates docs soak proof lock clean
+.PHONY: setup check test demo gates docs soak bench proof lock clean
 SHELL := bash
 PY := .venv/bin/python
 UV := $(shell command -v uv 2>/dev/null || echo .venv/uv/bin/uv)
@@ -16,7 +16,7 @@ demo: .venv/ready
 	@$(PY) -m preceptor demo
 
 check: .venv/ready
-	$(PY) -m ruff check src tests examples scripts
+	$(PY) -m ruff check src tests examples scripts benchmarks
 	$(PY) -m mypy
 	.venv/bin/lint-imports
 	$(PY) -m preceptor check
@@ -33,6 +33,10 @@ docs: .venv/ready
 
 soak: .venv/ready .venv/student
 	$(PY) -m pytest -m soak --timeout 3600
+
+# The engine and a bare aiohttp client, turn by turn, in one run: see docs/engine.md.
+bench: .venv/ready
+	@$(PY) benchmarks/side_by_side.py
 
 # Does it teach? Six arms, one exam; results as found in docs/proof.md. Stopped, the same line goes on; a smaller budget:
 # MINUTES=60 make proof INTO=runs/proof-60
