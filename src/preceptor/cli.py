@@ -146,6 +146,23 @@ def estimate(recipe: Path, into: str, most: int, json_: bool) -> None:
 
 
 @main.command()
+@click.argument("recipe", type=FILE)
+@click.option("--agent", nargs=2, required=True, help="OLD NEW: the agent's name, and a file with the other prompt.")
+@click.option("--documents", "most", type=click.IntRange(2), default=30, show_default=True, help="So many, drawn from all.")
+@click.option("--into", default="", help="Where both are kept (default: runs/ab-NAME); typed again, it goes on.")
+@as_json
+def ab(recipe: Path, agent: tuple[str, str], most: int, into: str, json_: bool) -> None:
+    """Two prompts for one agent on the same documents: rows accepted, cost, and which rows a judge prefers unseen."""
+    from preceptor import show
+    from preceptor.ab import compare
+    from preceptor.recipe import load_recipe
+
+    with show.live() as tell:
+        told = compare(load_recipe(recipe), agent[0], Path(agent[1]), into, documents=most, tell=tell, notice=show.notice)
+    show.compared(told, json_)
+
+
+@main.command()
 @click.argument("run", type=FOLDER)
 @as_json
 def status(run: Path, json_: bool) -> None:

@@ -299,7 +299,7 @@ def tools_of(plan: Plan, folder: Path, documents: Iterable[Document], sandbox: S
 
 
 @dataclass(frozen=True, slots=True)
-class _Begun:
+class Begun:
     """A run whose doors are open: what it is given, and what goes to the engine beside its items."""
 
     plan: Plan
@@ -341,8 +341,8 @@ def run(
     """
     plan, folder = _where(recipe, into, models, documents is not None)
     how = {"tell": tell, "poll": poll, "signals": signals}
-    begun = _begun(plan, folder, notice, models, documents, how, add=add, fork_from=fork_from, limit=limit)
-    return _in_loop(_run(begun, folder))
+    run = begun(plan, folder, notice, models, documents, how, add=add, fork_from=fork_from, limit=limit)
+    return _in_loop(_run(run, folder))
 
 
 def _where(recipe: Recipe, into: str | Path, models: Mapping[str, Model] | None, given: bool) -> tuple[Plan, Path]:
@@ -371,12 +371,12 @@ def estimate(
     done. What the run has done already counts too. Raises UserError where nothing can be told yet.
     """
     plan, folder = _where(recipe, into, models, documents is not None)
-    begun = _begun(plan, folder, notice, models, documents, {"tell": tell, "poll": poll, "signals": signals})
-    return _in_loop(_estimate(begun, folder, most))
+    run = begun(plan, folder, notice, models, documents, {"tell": tell, "poll": poll, "signals": signals})
+    return _in_loop(_estimate(run, folder, most))
 
 
-async def _estimate(begun: AbstractAsyncContextManager[_Begun], folder: Path, most: int) -> Estimate:
-    async with begun as run:
+async def _estimate(opening: AbstractAsyncContextManager[Begun], folder: Path, most: int) -> Estimate:
+    async with opening as run:
         held, cells = list(run.documents), cells_of(run.plan)
         plan = (await _pass(run, 0, cells, cells))[0] if cells else run.plan
         chosen = held if cells else draw(held, plan.recipe.seed, "pilot", k=len(held), name=lambda d: d.id)
@@ -397,7 +397,7 @@ PILOT = 6
 """Documents that a pilot takes at a time."""
 
 
-def _told(run: _Begun, store: Store, plan: Plan, documents: Sequence[Document], cells: Cells) -> Estimate:
+def _told(run: Begun, store: Store, plan: Plan, documents: Sequence[Document], cells: Cells) -> Estimate:
     """The estimate by what is in the store."""
     done = samples(store)
     if not done:
@@ -466,7 +466,7 @@ async def _priced(journal: Journal, table: Table, prices: Mapping[str, Price]) -
 
 
 @asynccontextmanager
-async def _begun(
+async def begun(
     plan: Plan,
     folder: Path,
     notice: Notice,
@@ -477,7 +477,7 @@ async def _begun(
     add: bool = False,
     fork_from: str | Path = "",
     limit: int = 0,
-) -> AsyncIterator[_Begun]:
+) -> AsyncIterator[Begun]:
     """The run at `folder`, begun or gone on with: this very run, its documents read, its doors open."""
     examples, files, said = examples_of(plan.recipe), _files(plan.recipe) if given is None else [], list[str]()
     known = _read_before(folder, files, notice)
@@ -495,11 +495,11 @@ async def _begun(
         if files and not known and not limit:
             await _grown(outside.journal)
             await _remember(outside.journal, files, list(documents), said)
-        yield _Begun(plan, outside, chosen, examples, {"ahead": plan.recipe.limits.ahead, **how})
+        yield Begun(plan, outside, chosen, examples, {"ahead": plan.recipe.limits.ahead, **how})
 
 
-async def _run(begun: AbstractAsyncContextManager[_Begun], folder: Path) -> Run:
-    async with begun as run:
+async def _run(opening: AbstractAsyncContextManager[Begun], folder: Path) -> Run:
+    async with opening as run:
         if cells := cells_of(run.plan):
             ended = await _filled(run, cells)
         else:
@@ -507,7 +507,7 @@ async def _run(begun: AbstractAsyncContextManager[_Begun], folder: Path) -> Run:
     return Run(folder, ended)
 
 
-async def _filled(run: _Begun, cells: Cells) -> engine.Ended:
+async def _filled(run: Begun, cells: Cells) -> engine.Ended:
     """Pass after pass, until every cell has its rows, or there is a reason why not.
 
     Pass n + 1 is planned when pass n is decided: it asks for what is still wanted then. What was asked for stands in the run,
@@ -528,7 +528,7 @@ async def _filled(run: _Begun, cells: Cells) -> engine.Ended:
     return ended
 
 
-async def _pass(run: _Begun, number: int, wanted: Iterable[tuple[str, str]], cells: Cells) -> tuple[Plan, Iterable[Document]]:
+async def _pass(run: Begun, number: int, wanted: Iterable[tuple[str, str]], cells: Cells) -> tuple[Plan, Iterable[Document]]:
     """The plan with the skills and kinds that this pass asks for, and its documents: as it was begun, else what is wanted
     and there now. Documents that were added later are for later passes, so that older rows stay what they are."""
     journal, plan = run.outside.journal, run.plan
@@ -539,9 +539,9 @@ async def _pass(run: _Begun, number: int, wanted: Iterable[tuple[str, str]], cel
         count = len(run.documents) if isinstance(run.documents, Sequence) else None
         passes.append({"kinds": kinds, "documents": count})
         await journal.remember("passes", passes)
-    begun = passes[number]
-    narrow = replace(plan, skills={name: plan.skills[name].only(kinds) for name, kinds in begun["kinds"].items()})
-    return narrow, run.documents if begun["documents"] is None else islice(run.documents, begun["documents"])
+    was = passes[number]
+    narrow = replace(plan, skills={name: plan.skills[name].only(kinds) for name, kinds in was["kinds"].items()})
+    return narrow, run.documents if was["documents"] is None else islice(run.documents, was["documents"])
 
 
 async def _remember_target(journal: Journal, cells: Cells, ended: str) -> None:

@@ -274,6 +274,37 @@ def _amount(value: float, name: str) -> str:
     return f"{value:.2f}" if name == "hours" else f"{value:.0f}"
 
 
+def compared(told: Any, json_: bool) -> None:
+    """Two prompts beside each other, and which differences are more than luck."""
+    if json_:
+        return json(told)
+    rows = [
+        (name, arm.made, arm.accepted, arm.calls, arm.tokens, *((f"{arm.money:.4f}",) if told.priced else ()))
+        for name, arm in (("old", told.old), ("new", told.new))
+    ]
+    names = ("", "rows made", "accepted", "calls", "tokens", *(("money",) if told.priced else ()))
+    table(f"{told.agent} on {told.documents} documents", names, rows, right=1)
+    unit = "money" if told.priced else "tokens"
+    digits = 6 if told.priced else 0
+    for what, span, form in (
+        ("share of rows accepted", told.acceptance, "+.1%"),
+        ("accepted rows a document", told.rows, "+.2f"),
+        (f"{unit} per accepted row", told.cost, f"+.{digits}f"),
+    ):
+        sure = "more than luck" if span.low > 0 or span.high < 0 else "may be luck"
+        console.print(f"{what}: {span.middle:{form}} ({span.low:{form}} to {span.high:{form}}), {sure}")
+    if told.preferred is None:
+        console.print("preference: not asked; it takes a judge in the recipe, and accepted rows of both that differ")
+        return None
+    new, old, even = told.wins
+    span = told.preferred
+    console.print(
+        f"preferred unseen: the new in {span.middle:.0%} of {new + old + even} pairs ({span.low:.0%} to {span.high:.0%}): "
+        f"{new} won, {old} lost, {even} even"
+    )
+    return None
+
+
 ENDS = {
     "filled": "The target is reached.",
     "open": "The target is not reached yet; the same command goes on.",

@@ -427,6 +427,11 @@ class JournaledAsk:
             return Read(outcome, note)
         return read_completion(agent, completion_of(stored), may_call)
 
+    @property
+    def asked(self) -> frozenset[str]:
+        """The keys of all calls and uses that were asked for, whether the journal answered or somebody was paid."""
+        return frozenset(self._asked | self._answers.keys())
+
     def finish(self) -> None:
         """Raises ReplayDiverged if a reply that this run paid for was not asked for again."""
         left = [row[-1] for key, row in self._memory().items() if row[0] and key not in self._asked]
