@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from flows.makings import REFINE, SMALL, TEXT, pack, template, trial
-from preceptor import factory
+from preceptor import beside, factory
 from preceptor.engine.store import Store
 from preceptor.errors import BudgetSpent, ChangedRun, EndpointError, RecipeError
 from preceptor.models.scripted import Line, ScriptedModel, prompt_of
@@ -300,7 +300,7 @@ def test_recheck_applies_new_checks_and_keeps_the_older_verdicts(tmp_path: Path,
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)  # the run knows where its recipe was
-    found = factory.recheck(tmp_path / "run", models={"teacher": model})
+    found = beside.recheck(tmp_path / "run", models={"teacher": model})
     assert (found.rows, model.requests) == (3, [])
     assert sorted(found.changed) == sorted((i, "accepted", "rejected") for i in ids)
     assert [e.id for e in factory.Run(tmp_path / "run").examples("rejected")] == ids
@@ -318,7 +318,7 @@ def test_recheck_applies_new_checks_and_keeps_the_older_verdicts(tmp_path: Path,
         (1, "short_enough", 2, "fail"),
     ]
     pack(tmp_path, WITH_STRICT, {"skill.py": STRICT.format(version=3, most=100)})
-    back = factory.recheck(tmp_path / "run", models={"teacher": model})
+    back = beside.recheck(tmp_path / "run", models={"teacher": model})
     assert {(a, b) for _, a, b in back.changed} == {("rejected", "accepted")}
 
 
@@ -749,7 +749,7 @@ def test_a_recipe_file_is_read_with_paths_from_its_own_folder(tmp_path: Path, mo
 def test_one_document_tried_shows_all_that_was_asked_and_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     template(tmp_path)
-    tried = factory.try_one(
+    tried = beside.try_one(
         "mine", Path(TIDES), model="scripted:mine/trial.jsonl", kinds=["yes_or_no"], transformers=["identity"]
     )
     assert [e.instruction.kind for e in tried.produced.examples] == ["yes_or_no"]

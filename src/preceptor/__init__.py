@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from preceptor.beside import ask, recheck
     from preceptor.corpus import read
     from preceptor.draws import draw
     from preceptor.errors import PreceptorError
     from preceptor.export import export
-    from preceptor.factory import Run, ask, recheck, run
+    from preceptor.factory import Run, run
     from preceptor.flows.produce import produce
     from preceptor.models import open_model as model
     from preceptor.recipe import Recipe, load_recipe
@@ -25,13 +26,13 @@ WHERE = {
     "load_skill": "preceptor.skill",
     "Skill": "preceptor.skill",
     "model": "preceptor.models",
-    "ask": "preceptor.factory",
+    "ask": "preceptor.beside",
     "produce": "preceptor.flows.produce",
     "Recipe": "preceptor.recipe",
     "load_recipe": "preceptor.recipe",
     "run": "preceptor.factory",
     "Run": "preceptor.factory",
-    "recheck": "preceptor.factory",
+    "recheck": "preceptor.beside",
     "export": "preceptor.export",
     "draw": "preceptor.draws",
     "Document": "preceptor.types",

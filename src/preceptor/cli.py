@@ -93,7 +93,7 @@ def try_(
 ) -> None:
     """Take one document through every step of SKILL, with prompts, replies, verdicts and price."""
     from preceptor import show
-    from preceptor.factory import try_one
+    from preceptor.beside import try_one
 
     show.tried(try_one(skill, file, recipe, model, kind, transformer, notice=show.notice), brief=brief)
 
@@ -192,9 +192,9 @@ def why(run: Path, row: str, json_: bool) -> None:
 @click.option("--recipe", type=FILE, help="A recipe whose judge and weak model are asked anew.")
 def recheck(run: Path, recipe: Path | None) -> None:
     """Apply today's checks and judges to the stored rows of RUN. Generates nothing, keeps the older verdicts."""
-    from preceptor import factory, show
+    from preceptor import beside, show
 
-    show.rechecked(factory.recheck(run, recipe, notice=show.notice))
+    show.rechecked(beside.recheck(run, recipe, notice=show.notice))
 
 
 @main.command()
@@ -289,13 +289,13 @@ def evaluate(
 @as_json
 def models(recipe: Path | None, get: str, json_: bool) -> None:
     """Which models answer, whether schema replies and tool calls hold, and how fast. Without RECIPE: the embedded one."""
-    from preceptor import factory, show
+    from preceptor import beside, show
     from preceptor.models.fetch import fetch
 
     if get:
         click.echo(fetch())
         return
-    show.probes(asyncio.run(factory.probed(recipe, show.notice)), json_)
+    show.probes(asyncio.run(beside.probed(recipe, show.notice)), json_)
 
 
 @main.command()

@@ -2,7 +2,6 @@
 
 import asyncio
 import fnmatch
-import tempfile
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -14,31 +13,30 @@ from typing import Any, TypeVar
 
 import orjson
 
-from preceptor import corpus, tools
-from preceptor.corpus.find import found as meant
-from preceptor.draws import digest, draw
+from preceptor import tools
+from preceptor.draws import draw
 from preceptor.engine import run as engine
 from preceptor.engine.ask import JournaledAsk, Outside
 from preceptor.engine.estimate import Estimate, estimated, samples
 from preceptor.engine.journal import Journal, fork
 from preceptor.engine.money import FREE, Caps, Price
 from preceptor.engine.report import report
-from preceptor.engine.store import Item, Store, documents_kept, rechecked
+from preceptor.engine.store import Item, Store
 from preceptor.engine.target import CANDIDATES, Target, agreed
 from preceptor.errors import ChangedRun, RecipeError, UserError
 from preceptor.export import Exported, export
 from preceptor.flows.given import given
 from preceptor.flows.produce import produce
-from preceptor.flows.verify import accepts, checks_of
-from preceptor.models import Probe, open_model, price_of, probe
+from preceptor.models import open_model, price_of
 from preceptor.models.prices import NO_PRICES, Table, read_prices
 from preceptor.plan import Cells, Plan, cells_of, items_of, items_of_pass, narrowed, plan_of, planned_of, routed
 from preceptor.prompts import render
-from preceptor.recipe import ROLES, ModelSpec, Recipe, load_recipe, ready, recipe_of
+from preceptor.recipe import ROLES, ModelSpec, Recipe, ready
 from preceptor.skill import BUILT_IN, Skill, nearest
+from preceptor.sources import chosen, examples_of, files_of, grown, read_before, remember_read, stored
 from preceptor.tools.review import Review
 from preceptor.tools.sandbox import Sandbox
-from preceptor.types import Agent, Ask, Document, Example, Model, Produced, Tool, Verdict
+from preceptor.types import Agent, Ask, Document, Example, Model, Produced, Tool
 
 T = TypeVar("T")
 Notice = Callable[[str], None]
@@ -98,75 +96,6 @@ class Run:
 
 
 # ── what the engine is given ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def documents_of(recipe: Recipe, known: corpus.Known | None = None) -> corpus.Corpus:
-    """The recipe's documents, cleaned, split and without duplicates; with what became of every file."""
-    read = corpus.read(
-        [recipe.path(p) for p in recipe.documents],
-        root=recipe.root,
-        licence=recipe.licence,
-        language=recipe.language,
-        size=corpus.Size(*recipe.chunk),
-        known=known,
-    )
-    if not recipe.domain:
-        return read
-    return replace(read, documents=tuple(replace(d, domain=recipe.domain) for d in read.documents))
-
-
-def instructions_of(recipe: Recipe) -> list[Document]:
-    """The rows of `instructions` as documents of kind `instruction`, one a line."""
-    file = recipe.path(recipe.instructions)
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise RecipeError(f"instructions = {recipe.instructions!r}: {error.strerror}: {file}") from None
-    made = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            source = f"{file.name}#{number}"
-            try:
-                row = orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                raise RecipeError(f"{file}, line {number}: not JSON: {error}") from None
-            if not isinstance(row, dict):
-                raise RecipeError(f'{file}, line {number}: not a JSON object, such as {{"instruction": "…"}}')
-            made.append(
-                Document(
-                    digest(source, line),
-                    line,
-                    source,
-                    (0, len(line)),
-                    "instruction",
-                    recipe.language or "en",
-                    recipe.domain or "general",
-                    recipe.licence,
-                )
-            )
-    if not made:
-        raise RecipeError(
-            f"{file} holds no instruction; one JSON object a line, such as "
-            '{"instruction": "…", "passage": "…", "answer": "…"}'
-        )
-    return made
-
-
-def examples_of(recipe: Recipe) -> list[str]:
-    """The user's own rows as text for every prompt; at most the first fifty are taken, and at least five asked for."""
-    if not recipe.examples:
-        return []
-    file = recipe.path(recipe.examples)
-    try:
-        rows = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except OSError as error:
-        raise RecipeError(f"examples = {recipe.examples!r}: {error.strerror}: {file}") from None
-    if not 5 <= len(rows) <= 50:
-        raise RecipeError(
-            f"examples = {recipe.examples!r}: {len(rows)} rows; 5 to 50 are asked for, so that they set a "
-            "tone and leave room for the document"
-        )
-    return rows
 
 
 def models_of(recipe: Recipe, plan: Plan, notice: Notice = _silent, folder: Path | None = None) -> dict[str, Model]:
@@ -479,23 +408,23 @@ async def begun(
     limit: int = 0,
 ) -> AsyncIterator[Begun]:
     """The run at `folder`, begun or gone on with: this very run, its documents read, its doors open."""
-    examples, files, said = examples_of(plan.recipe), _files(plan.recipe) if given is None else [], list[str]()
-    known = _read_before(folder, files, notice)
+    examples, files, said = examples_of(plan.recipe), files_of(plan.recipe) if given is None else [], list[str]()
+    known = read_before(folder, files, notice)
 
     def tells(line: str) -> None:
         said.append(line)
         notice(line)
 
-    documents = known or _documents(plan, tells, 0, _stored(folder)) if given is None else _repeatable(given, plan)
-    chosen = list(islice(documents, limit)) if limit else documents
-    async with opened(plan, folder, chosen, notice, models) as outside:
+    documents = known or chosen(plan.recipe, tells, 0, stored(folder)) if given is None else _repeatable(given, plan)
+    held = list(islice(documents, limit)) if limit else documents
+    async with opened(plan, folder, held, notice, models) as outside:
         await _same_run(outside.journal, plan, add, fork_from)
-        if isinstance(chosen, Sequence):
-            await outside.journal.remember("planned", planned_of(plan, chosen))
+        if isinstance(held, Sequence):
+            await outside.journal.remember("planned", planned_of(plan, held))
         if files and not known and not limit:
-            await _grown(outside.journal)
-            await _remember(outside.journal, files, list(documents), said)
-        yield Begun(plan, outside, chosen, examples, {"ahead": plan.recipe.limits.ahead, **how})
+            await grown(outside.journal)
+            await remember_read(outside.journal, files, list(documents), said)
+        yield Begun(plan, outside, held, examples, {"ahead": plan.recipe.limits.ahead, **how})
 
 
 async def _run(opening: AbstractAsyncContextManager[Begun], folder: Path) -> Run:
@@ -548,85 +477,10 @@ async def _remember_target(journal: Journal, cells: Cells, ended: str) -> None:
     await journal.remember("target", {"cells": [[*cell, n] for cell, n in cells.items()], "ended": ended})
 
 
-def _documents(plan: Plan, notice: Notice, limit: int, stored: Sequence[Document] = ()) -> list[Document]:
-    """The run's documents: those it has, in their order, then what is read and is like none of them."""
-    if plan.recipe.start == "respond":
-        return list(islice(instructions_of(plan.recipe), limit or None))
-    known = corpus.Known()
-    for document in stored:
-        known.twin(document)  # remembered, so that what repeats it is left out
-    read, held = documents_of(plan.recipe, known), {document.source for document in stored}
-    for line in read.lines:
-        if line.reason and line.source not in held:
-            notice(f"{line.source}: {line.reason}")
-    return list(islice((*stored, *read.documents), limit or None))
-
-
 def _repeatable(documents: Iterable[Document], plan: Plan) -> Iterable[Document]:
     """The caller's documents, held only where they are needed more than once and can be taken only once."""
     again = plan.recipe.passes > 1 or bool(cells_of(plan)) or "search" in _tools_named(plan)
     return list(documents) if again and isinstance(documents, Iterator) else documents
-
-
-Files = list[list[Any]]
-
-
-def _files(recipe: Recipe) -> Files:
-    """Source, size and time of every file that the recipe's paths mean: unchanged, they need not be read again."""
-    if recipe.start == "respond":
-        return []
-    seen = [(file, file.path) for file in meant([recipe.path(p) for p in recipe.documents], recipe.root)]
-    stats = [(file.source, path.stat()) for file, path in seen if path.is_file()]
-    return [[source, known.st_size, known.st_mtime_ns] for source, known in stats]
-
-
-def _read_before(folder: Path, files: Files, notice: Notice) -> list[Document]:
-    """The run's documents as they were first read; none where there is no run, or a file has come, gone or changed."""
-    store = _store_at(folder) if files else None
-    if store is None:
-        return []
-    try:
-        known = store.meta("read")
-        if not known or known["files"] != files:
-            return []
-        for line in known["said"]:
-            notice(line)
-        return store.documents(known["documents"])
-    finally:
-        store.close()
-
-
-async def _grown(journal: Journal) -> None:
-    """How many documents there were before some were added: what is made of those comes after all older rows."""
-    before, grown = journal.meta("read"), journal.meta("grown") or []
-    if before and (count := len(before["documents"])) not in grown:
-        await journal.remember("grown", [*grown, count])
-
-
-async def _remember(journal: Journal, files: Files, documents: Sequence[Document], said: Sequence[str]) -> None:
-    """A resumed run has its documents without opening a file: it starts sooner, and they are the same for certain."""
-    for start in range(0, len(documents), 256):
-        await journal.put(*documents_kept(documents[start : start + 256]))
-    await journal.remember("read", {"files": files, "documents": [d.id for d in documents], "said": said})
-
-
-def _stored(folder: Path) -> list[Document]:
-    """The documents that a run has planned already, in plan order; none where there is no run."""
-    store = _store_at(folder)
-    if store is None:
-        return []
-    try:
-        return store.documents()
-    finally:
-        store.close()
-
-
-def _store_at(folder: Path) -> Store | None:
-    """The run at `folder`; none where there is none yet, or one that was killed before it had tables."""
-    try:
-        return Store(folder)
-    except UserError:
-        return None
 
 
 async def _same_run(journal: Journal, plan: Plan, add: bool, fork_from: str | Path) -> None:
@@ -655,152 +509,3 @@ async def _same_run(journal: Journal, plan: Plan, add: bool, fork_from: str | Pa
             f"    preceptor run RECIPE --into NEW_FOLDER --fork {journal.folder}\n"
             "(Only documents were added? Then: preceptor run RECIPE --add.)"
         )
-
-
-# ── one document, all rows anew, all models asked ────────────────────────────────────────────────────────────────
-
-
-@asynccontextmanager
-async def ask(
-    document: Document,
-    skill: Skill,
-    *,
-    folder: str | Path = "",
-    seed: int = 1,
-    brief: str = "",
-    notice: Notice = _silent,
-    **models: Model,
-) -> AsyncIterator[Ask]:
-    """A door for one document and one skill: `async with ask(document, skill, teacher=model) as door: …`.
-
-    Models by role: teacher, and judge and weak where there are some. Replies are remembered in `folder`, if one is
-    given, so that asking again costs nothing; else they are forgotten. The models are closed with the door.
-    """
-    with tempfile.TemporaryDirectory(prefix="preceptor-") as away:
-        recipe = recipe_of({"seed": seed, "brief": brief, "teacher": "given"})
-        plan = Plan(recipe, {skill.name: skill})
-        async with opened(plan, Path(folder or away), [document], notice, models) as outside:
-            yield door(outside, plan, [])(Item(document, skill.name, 0, 0))
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """One document's way through one skill: everything that was asked and answered, and what came of it."""
-
-    document: Document
-    skill: str
-    produced: Produced
-    calls: list[dict[str, Any]]
-    uses: list[dict[str, Any]]
-    spent: float
-
-
-def try_one(
-    skill: str,
-    file: Path,
-    recipe: Path | None = None,
-    model: str = "",
-    kinds: Sequence[str] = (),
-    transformers: Sequence[str] = (),
-    *,
-    notice: Notice = _silent,
-) -> Tried:
-    """The first document of `file`, taken through every step of `skill`; nothing of it is kept on disk."""
-    base = load_recipe(recipe) if recipe else recipe_of({}, Path())
-    choice = {"kinds": list(kinds), "transformers": list(transformers)}
-    update: dict[str, Any] = {"documents": (str(file.absolute()),), "skills": {skill: choice}}
-    if model:
-        update["teacher"] = model
-    table = {**base.model_dump(exclude={"root"}), **update}
-    tried = ready(recipe_of(table, base.root), str(recipe or "try"))
-    return asyncio.run(_try(plan_of(tried), notice))
-
-
-async def _try(plan: Plan, notice: Notice) -> Tried:
-    with tempfile.TemporaryDirectory(prefix="preceptor-try-") as folder:
-        documents = _documents(plan, notice, 1)
-        item = next(items_of(plan, documents))
-        async with opened(plan, Path(folder), documents, notice) as outside:
-            ask = door(outside, plan, examples_of(plan.recipe))(item)
-            produced = await work(plan)(item, ask)
-            await outside.journal.remember("tried", True)
-        store = Store(Path(folder))
-        try:
-            return Tried(
-                item.document, item.skill, produced, store.calls(item.id), store.uses(item.id), sum(store.spent().values())
-            )
-        finally:
-            store.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Rechecked:
-    """What a recheck found: rows looked at, and those whose status changed."""
-
-    rows: int
-    changed: tuple[tuple[str, str, str], ...]
-    """Row, status before, status now."""
-
-
-def recheck(
-    folder: Path, recipe: Path | None = None, *, notice: Notice = _silent, models: Mapping[str, Model] | None = None
-) -> Rechecked:
-    """Today's checks and judges applied to all stored rows; generates nothing and keeps the older verdicts."""
-    store = Store(folder)
-    try:
-        table, held = store.meta("recipe"), list(store.examples())
-        items = {row.item: store.item(row.item) for row in held}
-        generation = store.next_generation()
-    finally:
-        store.close()
-    now = load_recipe(recipe) if recipe else None
-    stored = recipe_of({k: v for k, v in table.items() if v is not None}, Path(table.get("root", ".")))
-    judges = {role: getattr(now, role) for role in ("judge", "weak")} if now else {}
-    plan = plan_of(stored.model_copy(update={**judges, "root": now.root if now else stored.root}))
-    return asyncio.run(_recheck(folder, plan, [(items[row.item], row) for row in held], generation, notice, models))
-
-
-async def _recheck(
-    folder: Path,
-    plan: Plan,
-    held: Sequence[tuple[Item, Any]],
-    generation: int,
-    notice: Notice,
-    models: Mapping[str, Model] | None,
-) -> Rechecked:
-    changed = []
-    examples = examples_of(plan.recipe)
-    async with opened(plan, folder, (), notice, models) as outside:
-        for item, row in held:
-            verdicts = await anew(row.node, plan.skills[row.skill], door(outside, plan, examples)(item))
-            status = "accepted" if accepts(verdicts) else "rejected"
-            status = "surplus" if status == "accepted" and row.node.status == "surplus" else status
-            if status != row.node.status:
-                changed.append((row.node.id, row.node.status, status))
-            await outside.journal.put(*rechecked(row, generation, verdicts, status))
-    return Rechecked(len(held), tuple(changed))
-
-
-async def anew(example: Example, skill: Skill, ask: Ask) -> list[Verdict]:
-    """Today's verdicts on an example as it stands."""
-    return [await check(example, skill, ask) for check in checks_of(example.instruction, skill)]
-
-
-async def probed(recipe: Path | None, notice: Notice = _silent) -> dict[str, Probe]:
-    """What each model of the recipe can do, by asking it; without a recipe, the embedded one."""
-    specs: dict[str, ModelSpec] = {"local": "local"}
-    root = Path()
-    if recipe:
-        read = load_recipe(recipe)
-        root = read.root
-        specs = {role: spec for role in ROLES if (spec := getattr(read, role)) is not None} | dict(read.models)
-    found = {}
-    for role, spec in specs.items():
-        by_batch = isinstance(spec, dict) and "url" in spec
-        direct = {k: v for k, v in spec.items() if k != "batch"} if by_batch and isinstance(spec, dict) else spec
-        model = open_model(direct, notice=notice, base=root)
-        try:
-            found[role] = await probe(model)
-        finally:
-            await model.close()
-    return found

@@ -144,7 +144,7 @@ def said(gold: Gold) -> str:
 @asynccontextmanager
 async def library(document: Document, skill: Skill, seed: str) -> AsyncIterator[tuple[Material, Ask]]:
     """A records service over the table, and a door to its simulator. Raises StepError or ValueError where it gives none."""
-    from preceptor.factory import ask
+    from preceptor.beside import ask
     from preceptor.models.scripted import ScriptedModel
     from preceptor.skills.tool_use.build import computed, service_of
 

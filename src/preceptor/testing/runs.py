@@ -12,6 +12,7 @@ from preceptor.engine.journal import Journal
 from preceptor.plan import Plan, items_of, plan_of
 from preceptor.recipe import Recipe
 from preceptor.skill import Skill
+from preceptor.sources import documents_of, examples_of
 from preceptor.tools.sandbox import Sandbox
 from preceptor.types import Document, Model, Tool
 
@@ -32,7 +33,7 @@ def run_with(
     named = {role: "given" for role in models if role in ("teacher", "judge", "weak")}
     plan = plan_of(recipe.model_copy(update=named))
     plan = replace(plan, skills={**plan.skills, **(skills or {})})
-    held = list(documents if documents is not None else factory.documents_of(plan.recipe).documents)
+    held = list(documents if documents is not None else documents_of(plan.recipe).documents)
     return asyncio.run(_run(plan, into, models, held[: limit or None], wrap))
 
 
@@ -46,7 +47,7 @@ async def _run(
         await journal.remember("recipe", plan.recipe.model_dump(mode="json"))
         await journal.remember("skipped", plan.skipped())
         await journal.remember("quotas", plan.quotas())
-        examples = factory.examples_of(plan.recipe)
+        examples = examples_of(plan.recipe)
         ended = await engine.run(
             items_of(plan, documents), factory.work(plan), factory.door(outside, plan, examples), outside, signals=False
         )
