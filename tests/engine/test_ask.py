@@ -20,7 +20,9 @@ from preceptor.errors import (
     StepError,
     ToolError,
 )
-from preceptor.models.limits import Fault, Lane, Patience
+from preceptor.models.lane import Lane
+from preceptor.models.limits import Fault, Patience
+from preceptor.models.way import Way
 from preceptor.types import Agent, Call, Completion, Field, Request
 
 AGENT = Agent("tiny/4_respond/answer", "Answer: {{ question }}", fields=(Field("answer"),))
@@ -265,20 +267,20 @@ class Retrying(fakes.Fake):
 
     def __init__(self, in_flight: int) -> None:
         super().__init__(lambda _: GOOD)
-        self.lane = Lane("fake", in_flight, notice=lambda _: None, patience=Patience(base=0.8))
+        self.way = Way([Lane("fake", in_flight)], notice=lambda _: None, patience=Patience(base=0.8))
         self.failed = False
 
     async def complete(self, request: Request) -> Completion:
-        async def send() -> Completion:
+        async def send(at: int) -> Completion:
             if "Ill?" in str(request.messages) and not self.failed:
                 self.failed = True
                 raise Fault("transient", "reset")
             return await super(Retrying, self).complete(request)
 
-        async def alive() -> bool:
+        async def alive(at: int) -> bool:
             return True
 
-        return await self.lane.call(send, "ill", alive)
+        return await self.way.call(send, lambda: "ill", alive)
 
 
 async def test_a_call_that_sleeps_before_its_retry_does_not_stop_the_others(journal: Journal) -> None:

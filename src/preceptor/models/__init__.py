@@ -125,7 +125,7 @@ def _endpoint(spec: Mapping[str, Any]) -> "Endpoint":
     for needed in ("url", "model"):
         if not isinstance(spec.get(needed), str) or not spec[needed]:
             raise RecipeError(f'the model at {spec.get("url")!r} needs `{needed}`: a text, such as {needed} = "…"')
-    for key in ("in_flight", "reasoning_budget", "max_completion_tokens", "timeout"):
+    for key in ("in_flight", "reasoning_budget", "max_completion_tokens", "timeout", "rpm", "tpm"):
         _number(spec.get(key, 0), key)
     if spec.get("in_flight", 1) < 1:
         raise RecipeError(f"in_flight = {spec['in_flight']}: at least one call must be in flight")

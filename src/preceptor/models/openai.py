@@ -18,8 +18,10 @@ from preceptor.errors import EndpointError, RecipeError, ReplyError
 from preceptor.models import fit as fits
 from preceptor.models import reply as replies
 from preceptor.models.again import covered
-from preceptor.models.limits import PATIENCE, Fault, Lane, Notice, Patience, classify, retry_after
+from preceptor.models.lane import Lane
+from preceptor.models.limits import PATIENCE, Fault, Notice, Patience, classify, retry_after
 from preceptor.models.prices import Price
+from preceptor.models.way import Way
 from preceptor.types import Completion, Request
 
 if TYPE_CHECKING:
@@ -67,6 +69,11 @@ class Endpoint:
     model: str
     key_env: str = ""
     in_flight: int = 8
+    """Most calls on the wire at once; how many of them the endpoint takes is found out."""
+    rpm: float = 0.0
+    """Requests a minute that the key allows; 0: what the endpoint's headers say, if anything."""
+    tpm: float = 0.0
+    """Tokens a minute, the same."""
     means: str = ""
     """Pins how replies are held to their schema; empty: found out."""
     tools: Literal["native", "action", ""] = ""
@@ -106,7 +113,8 @@ class OpenAIModel:
             tools=endpoint.tools or "native",
             token_key="max_completion_tokens" if endpoint.max_completion_tokens else "max_tokens",
         )
-        self.lane = Lane(endpoint.model, endpoint.in_flight, notice=notice, patience=patience)
+        self.lane = Lane(endpoint.model, endpoint.in_flight, rpm=endpoint.rpm, tpm=endpoint.tpm, patience=patience)
+        self.way = Way([self.lane], notice=notice, patience=patience)
         self._notice = notice
         self._noticed: set[str] = set()
         self._key = _key(endpoint, environ)
@@ -116,19 +124,38 @@ class OpenAIModel:
         self._unheld = 0
 
     async def complete(self, request: Request) -> Completion:
-        key = fits.request_digest(request)
         try:
-            completion, used = await self.lane.call(lambda: self._covered(request), key, self._alive)
+            answer = await self.way.call(
+                lambda at: self.asked(request),
+                lambda: fits.request_digest(request),
+                lambda at: self.alive(),
+                used=used,
+                tokens=self.worst(request),
+            )
         except Fault as fault:
             if fault.kind == "content":
                 return Completion(content="", finish="content_filter", model=self.name)
-            raise await self._refusal(fault) from None
-        completion = fits.unfitted(completion, request, used)
-        self._watch(completion, request, used)
+            raise await self.refusal(fault) from None
+        return self.taken(answer, request)
+
+    def taken(self, answer: tuple[Completion, fits.Fit], request: Request) -> Completion:
+        """The completion as the engine knows it, whatever the endpoint was sent for it."""
+        completion = fits.unfitted(answer[0], request, answer[1])
+        self._watch(completion, request, answer[1])
         return completion
 
+    def why(self) -> str:
+        """`waiting 12 s for the rate limit of m`, where nothing is sent; else empty."""
+        return self.way.why()
+
+    def worst(self, request: Request) -> int:
+        """Tokens that a bucket sets aside for `request`; counted only where there is one."""
+        if self.lane.buckets.tokens is None:
+            return 0
+        return replies.estimated(sum(len(str(m.get("content") or "")) for m in request.messages)) + self.most_tokens(request)
+
     async def close(self) -> None:
-        self.lane.close()
+        self.way.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -160,7 +187,7 @@ class OpenAIModel:
         body.update(self.endpoint.extra_body)
         return {key: value for key, value in body.items() if key not in fit.left_out or key == fit.token_key}
 
-    async def _covered(self, request: Request) -> tuple[Completion, fits.Fit]:
+    async def asked(self, request: Request) -> tuple[Completion, fits.Fit]:
         """One try. Where its answer was lost on the way it may have been billed: it is counted before there is another."""
         try:
             return await self._asked(request)
@@ -267,6 +294,8 @@ class OpenAIModel:
             if len(whole) > BODY_LIMIT:
                 response.close()
                 raise Fault("permanent", f"a reply of over {BODY_LIMIT // 2**20} MB", status=response.status)
+        wall = time.time()
+        self.lane.heard(response.status, response.headers, time.monotonic(), wall)
         if response.status == 200 and not self._key.within(whole) and (parsed := _object(whole)) is not None:
             return 200, parsed, ""
         raw = self._key.scrub(whole.decode("utf-8", "replace"))  # an endpoint may send it back, and replies are stored
@@ -274,10 +303,10 @@ class OpenAIModel:
             parsed = orjson.loads(raw)
         except orjson.JSONDecodeError:
             parsed = None
-        wait = retry_after(response.headers, time.time())
         kind = classify(response.status, raw)
         if response.status >= 400 and kind not in ("permanent", "content"):
             said = self._key.scrub(replies.error_text(parsed, raw))
+            wait = retry_after(response.headers, wall)
             raise Fault(kind, f"{response.status} {said}", status=response.status, wait=wait)
         return response.status, parsed, raw
 
@@ -290,7 +319,7 @@ class OpenAIModel:
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
 
-    async def _alive(self) -> bool:
+    async def alive(self) -> bool:
         """Whether the endpoint answers a question of one token: tells an ill request from an ill endpoint."""
         now = time.monotonic()
         if now - self._alive_at < 5:
@@ -303,7 +332,7 @@ class OpenAIModel:
         self._alive_at = time.monotonic() if status == 200 else float("-inf")
         return status == 200
 
-    async def _refusal(self, fault: Fault) -> EndpointError | ReplyError:
+    async def refusal(self, fault: Fault) -> EndpointError | ReplyError:
         """What a user reads when the endpoint refuses for good."""
         where, named = self._where(), f"`{self.endpoint.key_env}`" if self.endpoint.key_env else ""
         if fault.status in (401, 403):
@@ -342,6 +371,11 @@ class OpenAIModel:
         if about not in self._noticed:
             self._noticed.add(about)
             self._notice(said)
+
+
+def used(answer: tuple[Completion, fits.Fit]) -> tuple[int, int]:
+    """Tokens of an answer, all and those that were written."""
+    return answer[0].prompt_tokens + answer[0].completion_tokens, answer[0].completion_tokens
 
 
 def _object(body: bytearray) -> dict[str, Any] | None:
