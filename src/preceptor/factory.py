@@ -499,7 +499,7 @@ async def _same_run(journal: Journal, plan: Plan, add: bool, fork_from: str | Pa
         await journal.remember("quotas", plan.quotas())
         return
     changed = sorted(k for k in {*now, *before} if now.get(k) != before.get(k))
-    if add and set(changed) <= {"recipe.documents"}:
+    if add and set(changed) <= {"recipe.documents", "recipe.passes"}:
         await journal.remember("fingerprint", now)
         return
     if changed:

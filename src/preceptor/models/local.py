@@ -48,7 +48,7 @@ COOLED = 0.4
 """Small models need cooler sampling than the temperatures that packs are written for."""
 HEATED = 0.5
 """Added for each further sample of the same request, which else would say the same again."""
-LONGEST = 400
+LONGEST = 320
 """Most tokens the embedded model may write in a reply: what it has not said by then it repeats. Other files: no bound."""
 SAMPLING: Mapping[str, Any] = {"min_p": 0.01, "top_p": 1.0, "top_k": 0, "repeat_penalty": 1.15, "repeat_last_n": 160}
 """Without a penalty a model of this size writes one sentence until its reply is full."""

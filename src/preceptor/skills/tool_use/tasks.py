@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from preceptor.checks.sense import senseless
 from preceptor.checks.state import contains, leaves, same
 from preceptor.draws import draw, one
 from preceptor.errors import Declined, StepError
@@ -336,11 +337,12 @@ async def worded(instruction: Instruction, skill: Skill, ask: Ask) -> Instructio
         raise Unfit(f"the opening message cannot be used: {leak}")
     computed = instruction.gold is not None and instruction.gold.made_by == "computed"
     whole = said and all(contains(message, f["value"], today) for f in said)
-    to_the_point = whole or about(message, instruction.data["goal"])
+    if computed and senseless(message, language_of(instruction.material)):
+        message = ""  # what the plan's own words say is enough
+    to_the_point = bool(message) and (whole or about(message, instruction.data["goal"]))
     if computed and not to_the_point:
-        message = (
-            f"{message}\n\n{wording_of(skill, language_of(instruction.material))['errand'].replace('{goal}', who['goal'])}"
-        )
+        errand = wording_of(skill, language_of(instruction.material))["errand"].replace("{goal}", who["goal"])
+        message = f"{message}\n\n{errand}".strip()
     if absent := [f for f in said if not contains(message, f["value"], today)]:
         listed = "; ".join(f"{f['name']}: {f['value']}" for f in absent)
         message = f"{message}\n\n{wording_of(skill, language_of(instruction.material))['details'].replace('{facts}', listed)}"
