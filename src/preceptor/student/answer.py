@@ -36,7 +36,7 @@ def by_weights(folder: Path, asked: Sequence[Asked], tell: Tell = lambda done, o
     """The most likely reply to each, token by token, on the processor."""
     from preceptor.student.weights import model_of, tokenizer_of
 
-    tokenizer, model = tokenizer_of(folder), model_of(folder)
+    tokenizer, model = tokenizer_of(folder), model_of(folder, to_learn=False)
     return replies_of(model, tokenizer, asked, tell)
 
 

@@ -16,7 +16,7 @@ import orjson
 from preceptor.draws import digest, shuffled
 from preceptor.errors import ChangedRun, UserError
 from preceptor.student.rows import Row
-from preceptor.student.weights import Say, folder_of, model_of, needs_trainers, tokenizer_of
+from preceptor.student.weights import SMALL, Say, folder_of, halved, model_of, needs_trainers, tokenizer_of
 
 TOLD = 20
 """Steps between two lines of progress."""
@@ -151,6 +151,7 @@ def trainer_of(
             (into / f"checkpoint-{state.global_step}" / WHOLE).touch()
 
     datasets.disable_progress_bars()
+    large = model.num_parameters() > SMALL
     order = shuffled(list(rows), settings.seed, "rows") if len(set(r.id for r in rows)) == len(rows) else list(rows)
     data = datasets.Dataset.from_list([{"messages": [dict(m) for m in row.messages]} for row in order])
     with warnings.catch_warnings():
@@ -174,7 +175,7 @@ def trainer_of(
             save_total_limit=2,
             logging_steps=1,
             use_cpu=not torch.cuda.is_available(),
-            bf16=False,
+            bf16=bool(large and halved()),  # the weights stay single; products are taken in bfloat16
             gradient_checkpointing=False,
             dataloader_pin_memory=False,
             report_to="none",
