@@ -252,6 +252,25 @@ def test_an_id_that_stands_twice_is_refused_before_anything_is_submitted(tmp_pat
     assert noted(ledger).total() == 0
 
 
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_number_of_rows_is_reached_by_batches_too(waits: bool, tmp_path: Path, service: Start) -> None:
+    url, ledger = service("plain")
+    file = recipe(tmp_path, url, more="")
+    file.write_text("rows = 15\npasses = 6\n" + file.read_text())
+    run = done(file, tmp_path / "run")
+    for _ in range(0 if waits else 60):
+        run = factory.run(load_recipe(file), tmp_path / "again", signals=False)
+        if run.ended and not run.ended.waiting_requests:
+            break
+        time.sleep(0.1)
+    told = run.report["target"]
+    assert (told["accepted"], told["ended"]) == (15, "filled")
+    assert run.ended is not None
+    assert (run.ended.waiting_requests, run.ended.progress.parked) == (0, 0)
+    assert [e.id for e in factory.Run(tmp_path / "run").each()] == [e.id for e in run.each()]
+    assert max(bought(ledger).values()) <= (1 if waits else 2)
+
+
 def test_a_batch_may_be_asked_directly_later_in_the_same_run(tmp_path: Path, service: Start) -> None:
     url, _ = service("plain")
     by_batch = load_recipe(recipe(tmp_path, url))

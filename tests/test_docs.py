@@ -123,3 +123,9 @@ def test_every_example_runs_as_it_stands(script: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.strip(), "it prints nothing"
+
+
+def test_every_test_that_a_page_names_is_there() -> None:
+    named = {m for page in PAGES for m in re.findall(r"(tests/[\w/]+\.py)::(\w+)", page.read_text("utf-8"))}
+    assert named
+    assert [(file, name) for file, name in named if f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8")] == []

@@ -272,6 +272,8 @@ class _Floor:
             return
         if self.target:
             await self.target.close()
+            if self.target.over:
+                self.parked.clear()  # nobody waits for them any more
         else:
             journal = self.outside.journal
             await journal.put(*twins_marked(journal.read, journal.meta("grown") or ()))
