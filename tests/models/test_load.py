@@ -317,3 +317,10 @@ def test_b31_without_back_off_b07_fails() -> None:
 
 def test_b31_with_retries_below_the_loop_b09_fails() -> None:
     assert amplified(outage_of("503@60-120", resend=3)) > 1.2
+
+
+def test_refusals_that_come_at_any_load_do_not_hold_the_limit_down() -> None:
+    """One in twenty is refused whatever is out, as some providers do: once a cut has not helped, it is taken back."""
+    made = during(90, "ok,latency=0.5,sigma=0.3", "429:0.05,after=1", in_flight=64)
+    plain = during(90, "ok,latency=0.5,sigma=0.3", in_flight=64)
+    assert made.served(30, 90) >= 0.9 * plain.served(30, 90)

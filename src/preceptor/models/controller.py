@@ -9,6 +9,7 @@
 Refusals come at once and answers take their time, so a ramp by the clock finds the wall before a ramp by answers would.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from math import sqrt
 
@@ -28,6 +29,9 @@ QUEUE_GROWS = 0.2
 LEAST = 0.25
 """Of a limit, after one cut for a queue."""
 FIRST = 2 * START
+FEW = 0.2
+"""A cut by 15 % leaves less than half of a share of refusals up to this, where they come of too many calls."""
+SEEN = 64
 SIGMAS = 3.0
 
 
@@ -76,6 +80,7 @@ class Controller:
         self.limit = min(float(start), self.ceiling)
         self._wall = Wall()
         self._queue = Queue()
+        self._chance = Chance()
         self._aim = self.ceiling
         """How far the ramp may go."""
         self._ramping = True
@@ -99,10 +104,14 @@ class Controller:
         self._raised = True
         return 0.0 if out < int(self.limit) else PACE
 
-    def refused(self, now: float, out: int) -> None:
-        """A call came back refused; `out` others are still out."""
+    def refused(self, now: float, out: int, sent: float = 0.0, by_rate: bool = False) -> None:
+        """The call that was sent then came back refused; `out` others are still out. `by_rate`: the endpoint also counts by the
+        minute, so that a refusal may say nothing of how many were out at once, and is obeyed all the same."""
+        share = self._chance.told(sent, refused=True)
         if out == 0 and self.limit <= 1:
             return  # still down: nothing new
+        if not by_rate and self._chance.explains(share):
+            return
         anew = self._raised or now - self._refused_at > 1
         # A recovery that is refused aims lower; anything else that is refused says nothing against what was good before.
         self._aim = self.limit * CUT if self._raised else max(self._aim, self.limit * CUT)
@@ -111,6 +120,7 @@ class Controller:
         self._refused_at, self._raised, self._ramping = now, False, False
         if now - self._cut_at >= COOL:
             self._cut_at = now
+            self._chance.cut(now, 0.0 if by_rate else share, self.limit)
             self.limit = max(1.0, self.limit * CUT)
         else:
             self.limit = max(1.0, min(self.limit, float(out)))
@@ -119,6 +129,10 @@ class Controller:
 
     def answered(self, now: float, out: int, sent: float, order: int, tokens: int) -> None:
         """The call that was sent as number `order` was answered with so many tokens; with it, `out` were out."""
+        self._chance.told(sent, refused=False)
+        if before := self._chance.in_vain():
+            self.limit, self._wall = max(self.limit, before), Wall()
+            self._ramping, self._aim, self._step_at = True, self.ceiling, now + PACE
         busy = out >= BUSY * self.limit
         limit = self._queue.answered(now, sent, order, tokens, self.limit) if busy else self.limit
         if sent > self._refused_at and limit < self._aim / 2:
@@ -138,6 +152,52 @@ class Controller:
         if self._wall.at == float("inf") and now - self._refused_at > COOL:
             self._growth = min(FASTEST, self._growth * (1 + 0.7 / self.limit))  # twice as fast, round after round
         self.limit = min(self.ceiling, grown)
+
+
+class Chance:
+    """Refusals that come whatever the number of calls: a provider that turns away one in twenty at any load.
+
+    Told by a cut that did not help: it is taken back, and refusals of about that share are no reason for another.
+    """
+
+    def __init__(self) -> None:
+        self.usual = 0.0
+        """The share of calls that is refused in any case."""
+        self._last: deque[bool] = deque(maxlen=SEEN)
+        self._refused = 0
+        self._from = self._before = self._limit = 0.0
+        self._sent = self._sent_refused = 0
+        """Calls that were sent after the cut, and how many of them were refused."""
+
+    def told(self, sent: float, refused: bool) -> float:
+        """One outcome more; returns the share of refusals among the last ones."""
+        if len(self._last) == SEEN:
+            self._refused -= self._last[0]
+        self._last.append(refused)
+        self._refused += refused
+        if sent > self._from:
+            self._sent += 1
+            self._sent_refused += refused
+        return self._refused / max(SEEN // 2, len(self._last))
+
+    def explains(self, share: float) -> bool:
+        """Whether so many refusals are no more than usual."""
+        return self.usual > 0 and share <= 2 * self.usual + 3 / SEEN
+
+    def cut(self, now: float, share: float, limit: float) -> None:
+        """The limit is cut from `limit` for so many refusals."""
+        self._from, self._before, self._limit = now, share if share <= FEW else 0.0, limit
+        self._sent = self._sent_refused = 0
+
+    def in_vain(self) -> float:
+        """The limit before a cut that turns out not to have helped; 0 where there is none."""
+        if not self._before or self._sent < SEEN:
+            return 0.0
+        share, before, self._before = self._sent_refused / self._sent, self._before, 0.0
+        if not before / 2 < share <= FEW:
+            return 0.0
+        self.usual = max(self.usual, share)
+        return self._limit
 
 
 class Wall:

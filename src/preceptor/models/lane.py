@@ -84,7 +84,8 @@ class Lane:
         self.buckets.settle(now, tokens, 0 if unsent else tokens)
 
     def _refused(self, now: float, sent: float, fault: Fault) -> None:
-        self.controller.refused(now, self.out)
+        by_rate = self.buckets.requests is not None or self.buckets.tokens is not None
+        self.controller.refused(now, self.out, sent, by_rate)
         self._why = "the rate limit of {}" if fault.kind == "rate_limit" else "{}, which is overloaded"
         asked = fault.wait or 0.0
         if asked > self.patience.parked:
