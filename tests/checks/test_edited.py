@@ -112,6 +112,26 @@ async def test_what_no_edit_was_to_change_is_left_alone() -> None:
     longer = replace(PARENT, material=material(f"{BEFORE} It rained."), parent=PARENT, goal="longer")
     for instruction in (PARENT, longer):
         assert (await e.edit_bites(bare(instruction), Skill(), Finds())).outcome == "na"
+        assert (await e.no_way_left(bare(instruction), Skill(), Finds("settled"))).outcome == "na"
+
+
+READINGS = [
+    (("possible", "possible"), "pass"),
+    (("favoured", "favoured", "excluded"), "pass"),
+    (("settled", "excluded"), "fail"),
+    (("favoured", "possible"), "fail"),
+    (("settled", "settled"), "fail"),
+]
+
+
+@pytest.mark.parametrize(("standings", "outcome"), READINGS)
+async def test_a_row_whose_answer_a_reader_still_finds_fails(standings: tuple[str, ...], outcome: str) -> None:
+    ask = Finds(*standings)
+    verdict = await e.no_way_left(bare(untold(OPEN)), Skill(), ask)
+    assert verdict.outcome == outcome, verdict.evidence
+    assert verdict.by == "code"  # so that it counts beside the check of the answer
+    assert BEFORE not in str(ask.asked)
+    assert "unanswerable" not in str(ask.asked)
 
 
 def test_a_goal_spares_the_kinds_that_cannot_undergo_it() -> None:

@@ -23,7 +23,7 @@ MONTHS: Mapping[str, tuple[str, ...]] = {
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 ABBREVIATED = re.compile(
     r"\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|etc|e\.g|i\.e|cf|No|Nos|Fig|Figs|Inc|Ltd|Co|Corp|approx|a\.m|p\.m|pp?"
-    r"|ca|bzw|Nr|usw|z\.\s?B|d\.\s?h|u\.\s?a|Abs|Art|vgl|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|\d{1,2})\.$"
+    r"|ca|bzw|Nr|usw|z\.\s?B|d\.\s?h|u\.\s?a|Abs|Art|vgl|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|(?<![\d:.,])\d{1,2})\.$"
 )
 SENTENCE_END = re.compile(r"([.!?।]+[\"'”’»)\]]*)(\s+)")
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*", re.U)

@@ -30,6 +30,8 @@ def judged(
         fields |= {name: source.quote(place, 200) for name in ("quote",) if name in fields}
     elif file == "second_reader" and instruction is not None:
         fields |= {"unclear": "one answer", "answer": _read(request, instruction)}
+    elif file == "ways_to_answer":
+        fields["replies"] = [{**fields["replies"][0], "reply": said, "standing": "possible"} for said in ("one", "two")]
     for field in agent.fields:
         if field.type == "choice" and "yes" in field.choices:
             fields[field.name] = "yes"

@@ -286,6 +286,8 @@ def guesses(teacher: SimulatedTeacher, agent: Agent, request: Request) -> Any:
 HANDLERS: dict[str, Handler] = {
     "2_instruct": generates,
     "3_refine/suggester": suggests,
+    "3_refine/find_routes": suggests,
+    "3_refine/find_hinges": suggests,
     "3_refine": edits,
     "4_respond": answers,
     "text_modification/3_refine/editor": binds,
