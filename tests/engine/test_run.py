@@ -209,6 +209,10 @@ async def test_a_second_ctrl_c_does_not_wait(journal: Journal, store: Store) -> 
     model = fakes.Fake(seconds=60)
     out = fakes.outside(journal, model, slots=4)
     running = asyncio.ensure_future(run(fakes.items(10), fakes.produce, fakes.door(out), out))
+    for _ in range(1000):  # the signals are heard from the time on that calls are in the air
+        if model.now == 4:
+            break
+        await asyncio.sleep(0.01)
     for _ in range(2):
         await asyncio.sleep(0.05)
         assert not running.done()
