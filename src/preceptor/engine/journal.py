@@ -30,6 +30,8 @@ SCHEMA = 1
 GROUP_ROWS = 256
 GROUP_SECONDS = 0.025
 GROUP_PAUSE = 0.001
+GROUP_REPLIES = 12
+"""Replies are not kept waiting for more than so many: a kill would lose them all."""
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 
@@ -139,12 +141,12 @@ class Journal:
         the next; a commit costs as much time of ours for one row as for fifty, so it also waits for puts that come as fast
         as that: after a moment with none, nobody is kept waiting."""
         group, rows, until = [first], len(first.writes), time.monotonic() + GROUP_SECONDS
-        came = True
+        came, replies = True, 1
         while rows < GROUP_ROWS:
             try:
                 more = self._queue.get_nowait()
             except queue.Empty:
-                if not came or time.monotonic() > until:
+                if not came or replies >= GROUP_REPLIES or time.monotonic() > until:
                     break
                 time.sleep(GROUP_PAUSE)
                 came = False
@@ -154,6 +156,7 @@ class Journal:
             came = True
             group.append(more)
             rows += len(more.writes)
+            replies += len(more.writes) == 1
         return group, False
 
     def _committed(self, group: list[_Put]) -> list[Exception | None]:
