@@ -150,17 +150,22 @@ def price_table(recipe: Recipe) -> Table:
     return read_prices(recipe.path(recipe.prices)) if recipe.prices else NO_PRICES
 
 
-def slots_of(document: Document, recipe: Recipe, examples: Sequence[str]) -> dict[str, Any]:
+def slots_of(document: Document, recipe: Recipe, skill: Skill, examples: Sequence[str]) -> dict[str, Any]:
     """The slots that reach every prompt of a document."""
     language = document.language
     return {
         "document": document,
         "language": language,
         "language_name": _languages().get(language, language),
-        "domain": document.domain,
+        "domain": domain_of(document, skill),
         "brief": recipe.brief,
         "examples": list(examples),
     }
+
+
+def domain_of(document: Document, skill: Skill) -> str:
+    """The document's field, unless the skill takes it for a mere form: code and API documents are `software` by theirs."""
+    return "general" if document.kind in skill.of("transform", "domain_by_form") else document.domain
 
 
 def frame_of(skill: Skill, slots: Mapping[str, Any]) -> str:
@@ -182,8 +187,8 @@ def door(outside: Outside, plan: Plan, examples: Sequence[str]) -> engine.Door:
 
     def of(item: Item) -> JournaledAsk:
         skill, document = plan.skills[item.skill], item.document
-        slots = slots_of(document, plan.recipe, examples)
-        alike = (item.skill, document.language, document.domain)
+        slots = slots_of(document, plan.recipe, skill, examples)
+        alike = (item.skill, document.language, slots["domain"])
         if alike not in frames:
             frames[alike] = frame_of(skill, slots)
         seed = f"{plan.recipe.seed}/{item.skill}/{item.pass_number}"

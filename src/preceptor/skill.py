@@ -28,7 +28,7 @@ BUILT_IN = Path(__file__).parent / "skills"
 SKILL_KEYS = ("title", "version", "about", "extends", "remove", "transform", "instruct", "refine", "respond", "verify", "quota")
 OVERRIDES = ("transform", "instruct", "refine", "respond", "verify")
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "transform": {"pick": 1, "original": True, "identity_weight": 1.0},
+    "transform": {"pick": 1, "original": True, "identity_weight": 1.0, "domain_by_form": []},
     "instruct": {"pick": 4, "checks": [], "early": [], "one_by_one": True},
     "refine": {"goals": 1, "rounds": 1, "share": 1.0},
     "respond": {"answers": 1, "rounds": 1, "reflect": "failed", "tools": []},

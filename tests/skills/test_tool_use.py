@@ -123,7 +123,7 @@ TABLES = [
 
 @pytest.mark.parametrize(("collections", "why"), TABLES)
 def test_single_records_stand_alone_and_what_is_looked_up_has_three(collections: list[Any], why: str) -> None:
-    fields, tools = {"today": "2026-03-11", "collections": collections}, declarations(APIS)
+    fields, tools = {"today": "2026-03-11", "now": "10:40", "collections": collections}, declarations(APIS)
     if why:
         with pytest.raises(Unfit, match=why):
             books_of(fields, tools)

@@ -249,6 +249,7 @@ REPLIES: dict[str, Any] = {
     "grow_by_retrieval": {"apis": [{"from_result": "d9", **a} for a in GROWN]},
     "database": {
         "today": "2026-03-11",
+        "now": "10:40",
         "collections": [{"name": "drums", "records": [json.dumps(r) for r in RECORDS.values()]}],
         "policy": [],
     },

@@ -52,7 +52,7 @@ def search(request: pytest.FixtureRequest) -> Search:
 async def test_words_of_any_script_are_found(search: Search, query: str, first: str) -> None:
     found = await search(query=query, k=3)
     assert found[0]["id"] == first
-    assert set(found[0]) == {"id", "title", "source", "snippet", "score"}
+    assert set(found[0]) == {"id", "title", "source", "kind", "snippet", "score"}
     assert [hit["score"] for hit in found] == sorted((hit["score"] for hit in found), reverse=True)
 
 

@@ -169,6 +169,7 @@ def fills(teacher: Any, agent: Agent, request: Request) -> Any:
     ]
     return {
         "today": "2025-03-14",
+        "now": "10:40",
         "policy": [],
         "collections": [{"name": f"{noun}s", "records": [orjson.dumps(r).decode() for r in records]}],
     }

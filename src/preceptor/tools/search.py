@@ -22,7 +22,7 @@ MOST_RESULTS = 20
 MOST_QUERY = 512
 MOST_WORDS = 32
 SNIPPET = 320
-_SHOWN = ("id", "title", "source", "text")
+_SHOWN = ("id", "title", "source", "kind", "text")
 
 
 def words(text: str) -> list[str]:
@@ -125,28 +125,28 @@ class _Fts5:
         self._database = sqlite3.connect(place, check_same_thread=False)
         self._database.execute(
             "create virtual table if not exists documents using fts5(terms, heading, id unindexed, title unindexed, "
-            "source unindexed, text unindexed, tokenize = \"unicode61 remove_diacritics 0 categories 'L* M* N*'\")"
+            "source unindexed, kind unindexed, text unindexed, tokenize = \"unicode61 remove_diacritics 0 categories 'L* M* N*'\")"
         )
 
     def add(self, document: Document, terms: str, title: str) -> None:
-        row = (terms, title, document.id, document.title, document.source, document.text)
-        self._database.execute("insert into documents values (?, ?, ?, ?, ?, ?)", row)
+        row = (terms, title, *(getattr(document, name) for name in _SHOWN))
+        self._database.execute("insert into documents values (?, ?, ?, ?, ?, ?, ?)", row)
 
     def finish(self) -> None:
         self._database.commit()
 
     def find(self, terms: Sequence[str], most: int) -> list[tuple[float, dict[str, str]]]:
         query = " OR ".join(f'"{term}"' for term in terms)
-        select = "select bm25(documents, 1.0, 2.0), id, title, source, text from documents where documents match ? "
+        select = "select bm25(documents, 1.0, 2.0), id, title, source, kind, text from documents where documents match ? "
         with closing(self._database.execute(select + "order by 1, id limit ?", (query, most))) as rows:
-            return [(-s, {"id": i, "title": t, "source": w, "text": x}) for s, i, t, w, x in rows]
+            return [(-score, dict(zip(_SHOWN, shown, strict=True))) for score, *shown in rows]
 
 
 _TAKES = f"search takes query (up to {MOST_QUERY} characters of plain words) and k (1 to {MOST_RESULTS})"
 
 
 class Search:
-    """`search(query, k=5, exclude=[])` → a list of `{id, title, source, snippet, score}`, best first.
+    """`search(query, k=5, exclude=[])` → a list of `{id, title, source, kind, snippet, score}`, best first.
 
     `exclude` names documents by id or source; the one that is being worked on belongs there, or every question
     finds its own page. It is not in the declaration: whoever runs the tool sets it, not the model.
@@ -180,7 +180,7 @@ class Search:
             raise ToolError(f"{_TAKES}; the query holds no word")
         shown: list[dict[str, Any]] = []
         for score, entry in self._found(terms, k, exclude):
-            told = {name: entry[name] for name in ("id", "title", "source")}
+            told = {name: entry[name] for name in ("id", "title", "source", "kind")}
             shown.append({**told, "snippet": snippet(entry["text"], terms), "score": score})
         return shown
 

@@ -28,6 +28,11 @@ FILLINGS = 2
 GROWTHS = ("retrieval", "hypothesis")
 FOUND = 6
 """Pieces of similar code that are shown at once."""
+LOOKED_AT = 20
+"""Pieces that a search is asked for: those that are no code are passed over."""
+MOST_APIS = 9
+"""In one library: a service for more does not fit into one reply, and nobody reads a longer list with care."""
+FEWEST_APIS = 2
 SHARED = 3
 """Words of its own that a library has to share with a piece of the corpus to grow from it."""
 EVERYWHERE = re.compile(
@@ -132,8 +137,7 @@ async def written(document: Document, skill: Skill, ask: Ask) -> Material:
     data["effects"] = effects_of(reply.fields["apis"])
     data |= await grown(data, document, skill, ask)
     data["state"], data["policy"] = await filled(data, skill, ask)
-    data["simulator"], data["samples"] = await simulated(data, skill, ask)
-    return material_of(document, data)
+    return material_of(document, data | await simulated(data, skill, ask))
 
 
 async def filled(data: Mapping[str, Any], skill: Skill, ask: Ask) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -179,12 +183,13 @@ async def grown(data: Mapping[str, Any], document: Document, skill: Skill, ask: 
 async def by_retrieval(data: Mapping[str, Any], document: Document, skill: Skill, ask: Ask) -> Any:
     """APIs that grew from pieces of the corpus which resemble the library's own."""
     query = " ".join([data["title"], *(name.replace("_", " ") for name in library.names_of(data["apis"]))])[:300]
-    told = await ask.use("search", query=query, k=FOUND)
+    told = await ask.use("search", query=query, k=LOOKED_AT)
     results = told["results"] if isinstance(told, Mapping) else told
-    found = near([r for r in results if r.get("source") != document.source], query)
+    others = [r for r in results if r.get("source") != document.source and r.get("kind", "code") == "code"]
+    found = near(others, query)[:FOUND]
     shown = "\n\n".join(f"[{r.get('id', n)}] {r.get('title', '')}\n{r.get('snippet', '')}" for n, r in enumerate(found))
     agent: Agent = skill.agent("1_transform/grow_by_retrieval")
-    return (await ask(agent, library=library.readable(data), found=shown)).fields["apis"]
+    return (await ask(agent, library=library.readable(data), found=shown, room=room(data))).fields["apis"]
 
 
 def near(results: Sequence[Mapping[str, Any]], query: str) -> list[Mapping[str, Any]]:
@@ -212,22 +217,39 @@ def stems(text: str) -> set[str]:
 async def by_hypothesis(data: Mapping[str, Any], document: Document, skill: Skill, ask: Ask) -> Any:
     """APIs that a library with these calls would also have."""
     agent: Agent = skill.agent("1_transform/grow_by_hypothesis")
-    return (await ask(agent, library=library.readable(data), first=library.names_of(data["apis"])[0])).fields["apis"]
+    first = library.names_of(data["apis"])[0]
+    return (await ask(agent, library=library.readable(data), first=first, room=room(data))).fields["apis"]
 
 
-async def simulated(data: Mapping[str, Any], skill: Skill, ask: Ask) -> tuple[str, list[Mapping[str, Any]]]:
-    """A simulator that stood its trial, and its sample calls. It goes back with the faults found, a few times."""
+def room(data: Mapping[str, Any]) -> str:
+    """How many APIs may still be added, in words."""
+    return ("one", "two", "three")[max(0, min(2, MOST_APIS - len(data["apis"]) - 1))]
+
+
+async def simulated(data: Mapping[str, Any], skill: Skill, ask: Ask) -> dict[str, Any]:
+    """Simulator, samples with what they return, and the APIs that stood their trial. It goes back with the faults found, a few times."""
     problem, code = "", ""
     shown: dict[str, Any] = {"library": library.readable(data), "state": pretty(data["state"])}
     for _ in range(REPAIRS + 1):
         reply = await ask(skill.agent("1_transform/simulator"), problem=problem, code=code, **shown)
-        code, samples = unfenced(str(reply.fields["code"])), list(reply.fields["samples"])
+        code = unfenced(str(reply.fields["code"]))
         try:
-            await library.stand_trial(data["apis"], data["effects"], code, data["state"], samples, ask)
-            return code, samples
+            tried = left(data, reply.fields.get("untried") or ())
+            samples = await library.stand_trial(tried["apis"], data["effects"], code, data["state"], reply.fields["samples"], ask)
+            return {**tried, "simulator": code, "samples": samples}
         except Unfit as error:
             problem = str(error)
     raise Unfit(f"the simulator did not stand its trial in {REPAIRS + 1} attempts: {problem}"[:1500])
+
+
+def left(data: Mapping[str, Any], untried: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The library without the APIs that its books let nobody use, and the rules that bind those. Unfit where too little is left."""
+    gone = {library.snake(entry["api"]): entry["why"] for entry in untried}
+    apis = [tool for tool in data["apis"] if tool["function"]["name"] not in gone]
+    if len(apis) < FEWEST_APIS or "writes" not in {data["effects"][name] for name in library.names_of(apis)}:
+        raise Unfit(f"without {', '.join(gone)} too little is left of the library: let the sample calls before it make it succeed")
+    policy = [rule for rule in data["policy"] if rule["api"] not in gone and rule.get("other") not in gone]
+    return {"apis": apis, "policy": policy, "untried": gone}
 
 
 def unfenced(code: str) -> str:

@@ -116,7 +116,7 @@ def books_of(fields: Mapping[str, Any], tools: Sequence[Mapping[str, Any]] = ())
     Unfit where a record is no JSON object, two share an id, a collection is too small, or a single record is one that
     the library looks up by id.
     """
-    state: dict[str, Any] = {"today": fields["today"]}
+    state: dict[str, Any] = {"today": fields["today"], "now": fields["now"]}
     for collection in fields["collections"]:
         name = snake(collection["name"])
         if name in state:
@@ -181,60 +181,86 @@ async def stand_trial(
     state: Mapping[str, Any],
     samples: Sequence[Mapping[str, Any]],
     ask: Ask,
-) -> None:
-    """Nothing, where the simulator keeps what the library promises; Unfit with every fault found where it does not.
+) -> list[dict[str, Any]]:
+    """The sample calls with what they return, where the simulator keeps what the library promises; Unfit with every fault found.
 
-    Each API succeeds on its sample; those that read change nothing, those that write change something; unknown ids
-    are refused; the same calls give the same results.
+    Each API succeeds on its sample, after those that it names; those that read change nothing, those that write change
+    something; unknown ids are refused; the same calls give the same results.
     """
-    calls = [{"name": snake(s["api"]), "arguments": object_of(s["arguments"], f"the sample of {s['api']}")} for s in samples]
-    faults = sample_faults(tools, calls)
-    if not faults:
-        faults = [f for call in calls for f in await _faults(call, effects, code, state, ask)]
+    calls = [
+        {
+            "name": snake(s["api"]),
+            "arguments": object_of(s["arguments"], f"the sample of {s['api']}"),
+            "after": [snake(name) for name in s.get("after") or ()],
+        }
+        for s in samples
+    ]
+    faults, returned = sample_faults(tools, calls), []
+    for call in calls if not faults else ():
+        wrong, value = await _tried(call, calls, effects, code, state, ask)
+        faults += wrong
+        returned.append({"name": call["name"], "arguments": call["arguments"], "after": call["after"], "returns": value})
     if not faults:
         faults = await _parameter_faults(tools, code, state, ask)
     if faults:
         raise Unfit("\n".join(dict.fromkeys(faults))[:3000])
+    return returned
 
 
 def sample_faults(tools: Sequence[Mapping[str, Any]], calls: Sequence[Mapping[str, Any]]) -> list[str]:
-    """APIs without a sample, samples of nothing, and samples that break their schema."""
+    """APIs without a sample, samples of nothing, samples that break their schema, and samples after what has none."""
     schemas = {tool["function"]["name"]: tool["function"]["parameters"] for tool in tools}
-    faults = [f"no sample call of {name}" for name in schemas if name not in [c["name"] for c in calls]]
+    sampled = [c["name"] for c in calls]
+    faults = [f"no sample call of {name}" for name in schemas if name not in sampled]
     for call in calls:
         if call["name"] not in schemas:
             faults.append(f"the sample {call['name']} is no API of the library")
         elif wrong := fault(schemas[call["name"]], call["arguments"]):
             faults.append(f"the sample of {call['name']}: {wrong}")
+        faults += [f"{call['name']} after {name}, which has no sample" for name in call["after"] if name not in sampled]
     return faults
 
 
-async def _faults(
-    call: Mapping[str, Any], effects: Mapping[str, str], code: str, state: Mapping[str, Any], ask: Ask
-) -> list[str]:
+async def _tried(
+    call: Mapping[str, Any],
+    calls: Sequence[Mapping[str, Any]],
+    effects: Mapping[str, str],
+    code: str,
+    state: Mapping[str, Any],
+    ask: Ask,
+) -> tuple[list[str], Any]:
+    """What is wrong with one API by its sample, and what the sample returns."""
     name = call["name"]
-    ran = await run(code, state, [call], ask)
-    result = ran["results"][0]
-    if not result["ok"]:
-        return [f"{name}({call['arguments']}) failed: {result['error']['type']}: {result['error']['message']}"]
-    changed = state_difference(state, ran["state"])
+    before = [bare(next(c for c in calls if c["name"] == other)) for other in call["after"]]
+    ran = await run(code, state, [*before, bare(call)], ask)
+    for made, result in zip([*before, call], ran["results"], strict=True):
+        if not result["ok"]:
+            told = f"{made['name']}({made['arguments']}) failed: {result['error']['type']}: {result['error']['message']}"
+            return [told if made is call else f"before {name}: {told}"], None
+    result = ran["results"][-1]
+    changed = ran["log"][-1]["changed"]
     faults = []
     if effects[name] == "reads" and changed:
-        faults.append(f"{name} reads, and yet changed the books: {changed}")
+        difference = "" if before else f": {state_difference(state, ran['state'])}"
+        faults.append(f"{name} reads, and yet changed the books{difference}")
     if effects[name] == "writes" and not changed:
         faults.append(f"{name} writes, and yet changed nothing")
-    if (await run(code, state, [call], ask, again=True))["results"][0] != result:
+    if (await run(code, state, [*before, bare(call)], ask, again=True))["results"][-1] != result:
         faults.append(f"{name} gave two results for the same call on the same books")
     keys = {str(key) for value in state.values() if isinstance(value, Mapping) for key in value}
     for parameter, value in call["arguments"].items():
         if isinstance(value, str) and value in keys:
             wrong = {"name": name, "arguments": {**call["arguments"], parameter: NO_SUCH}}
-            told = (await run(code, state, [wrong], ask))["results"][0]
-            if told["ok"] and any(v not in (None, [], {}) for _, v in leaves(told["value"])):
+            told_of = (await run(code, state, [*before, wrong], ask))["results"][-1]
+            if told_of["ok"] and any(v not in (None, [], {}) for _, v in leaves(told_of["value"])):
                 faults.append(f"{name} accepted the unknown {parameter} {NO_SUCH!r}")
-            elif not told["ok"] and told["error"].get("fault"):
-                faults.append(f"{name} broke on an unknown {parameter}: {told['error']['message']}; raise ApiError instead")
-    return faults
+            elif not told_of["ok"] and told_of["error"].get("fault"):
+                faults.append(f"{name} broke on an unknown {parameter}: {told_of['error']['message']}; raise ApiError instead")
+    return faults, result["value"]
+
+
+def bare(call: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": call["name"], "arguments": call["arguments"]}
 
 
 async def _parameter_faults(tools: Sequence[Mapping[str, Any]], code: str, state: Mapping[str, Any], ask: Ask) -> list[str]:
