@@ -112,6 +112,8 @@ def outcome_of(example: Example) -> str:
 NUMBER = re.compile(r"(?<![\w.,])-?\d+(?:[.,]\d+)*")
 IDENTIFIER = re.compile(r"(?<!\w)(?=[\w-]*[A-Za-z])(?=[\w-]*\d)[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*(?!\w)")
 ISO_DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
+MOMENT = re.compile(r"(\d{4}-\d{2}-\d{2})[t ](\d{2}):(\d{2})(?::00)?z?")
+CLOCK = re.compile(r"(\d{2}):(\d{2})")
 UNITS = ("kg", "g", "mg", "t", "km", "m", "cm", "mm", "l", "ml", "h", "min", "s", "eur", "usd", "gbp", "percent", "c", "kwh")
 FIGURE_WITH_UNIT = re.compile(rf"(-?\d+(?:[.,]\d+)?)\s?({'|'.join(UNITS)}|%|€|\$|£|°C)(?!\w)", re.I)
 SPOKEN = {-1: "yesterday", 0: "today|tonight|this (?:morning|afternoon|evening)", 1: "tomorrow", 2: "the day after tomorrow"}
@@ -162,6 +164,7 @@ def contains(text: str, value: Any, today: str = "") -> bool:
     """Whether a text says this value, in any of the spellings a person would use for it.
 
     With `today`, a day may also be said from there, in English, if only one day can be meant: `tomorrow`, `on Saturday`.
+    A moment is said with its day and its time of day: `today at 16:45`, `4.45 pm on the 14th of March`.
     """
     if isinstance(value, bool) or value is None:
         return True
@@ -173,7 +176,24 @@ def contains(text: str, value: Any, today: str = "") -> bool:
     if day := ISO_DAY.fullmatch(wanted):
         worded = str(int(day[3])) in {t.lstrip("0") for t in re.findall(r"\d+", text)} and _month(day, text)
         return wanted in plain(text) or worded or _spoken_day(wanted, text, today)
-    return re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", plain(text)) is not None
+    if re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", plain(text)):
+        return True
+    if moment := MOMENT.fullmatch(wanted):
+        return contains(text, moment[1], today) and _clock(moment[2], moment[3], text)
+    return bool(clock := CLOCK.fullmatch(wanted)) and _clock(clock[1], clock[2], text)
+
+
+def _clock(hour: str, minute: str, text: str) -> bool:
+    """Whether a text says this time of day in figures: 16:45, 16.45, 4.45 pm, 4:45 this afternoon."""
+    said, of_twelve = plain(text), int(hour) % 12 or 12
+    if re.search(rf"(?<![\d.:])0?{int(hour)}[:.h]{minute}(?!\d)", said):
+        return True
+    half, words = ("p", "afternoon|evening|tonight") if int(hour) > 11 else ("a", "morning")
+    minutes = rf"[:.]{minute}" if minute != "00" else "(?:[:.]00)?"
+    short = rf"(?<![\d.:]){of_twelve}{minutes}"
+    return re.search(rf"{short}\s?{half}\.?m\b", said) is not None or (
+        re.search(rf"{short}(?:\s+o'clock)?(?![\w.:])", said) is not None and re.search(words, said) is not None
+    )
 
 
 def _spoken_day(wanted: str, text: str, today: str) -> bool:
@@ -361,6 +381,7 @@ async def no_obedience(example: Example, skill: Any, ask: Ask) -> Verdict:
 
 @check(
     decides=True,
+    version=2,
     sees="that a fact only the user had was not asked for before the call that needs it, or was used otherwise than told",
     blind="how well the question was put",
 )
@@ -369,9 +390,11 @@ async def asked_first(example: Example, skill: Any, ask: Ask) -> Verdict:
     if not asked:
         return not_applicable("nothing is held back")
     messages = example.messages
+    today = str(start_of(example.instruction).get("today", ""))
     replies = [n for n, m in enumerate(messages) if n and m.get("role") == "user" and _says(messages[n - 1])]
     for fact in asked:
-        heard = next((n for n in replies if contains(str(messages[n]["content"]), fact["value"])), None)
+        ways = (fact["value"], fact["argument"])
+        heard = next((n for n in replies if any(contains(str(messages[n]["content"]), way, today) for way in ways)), None)
         first = next((m for m in calls_of(messages) if m.name == fact["api"]), None)
         if first is None:
             return failed(f"{fact['api']} was never called", hint="The task was not carried through.")
@@ -408,6 +431,7 @@ def same(left: Any, right: Any) -> bool:
 
 @check(
     decides=True,
+    version=2,
     sees="an argument that nobody had given when the call was made: no message of the user, no result, no list of choices",
     blind="a value that was given for something else; words of a search; truth and falsehood; choices of an enumeration",
 )
@@ -417,14 +441,17 @@ async def arguments_given(example: Example, skill: Any, ask: Ask) -> Verdict:
         return not_applicable("no calls")
     instruction = example.instruction
     known, effects = declared(instruction), instruction.material.data.get("effects", {})
-    today = str(start_of(instruction).get("today", ""))
+    start = start_of(instruction)
+    today = str(start.get("today", ""))
+    system = str(example.messages[0].get("content")) if example.messages else ""
+    clock = str(start.get("now", "")) if str(start.get("now", "-")) in system else ""
     loose = instruction.material.document.language != "en"
     for call in made:
         heard = "\n".join(str(m.get("content") or "") for m in example.messages[: call.at] if m.get("role") != "assistant")
         properties = known.get(call.name, {}).get("properties", {})
         for name, value in (call.arguments or {}).items():
             searched = effects.get(call.name) == "reads" and not re.search(r"\d", str(value))
-            if not searched and not _given(value, properties.get(name, {}), f"{heard}\n{today}", today, loose):
+            if not searched and not _given(value, properties.get(name, {}), f"{heard}\n{today} {clock}", today, loose):
                 return failed(
                     f"{call.name}: {name} = {value!r} was given by nobody before the call",
                     hint=f"The value of {name} was made up. Ask for it, look it up, or leave it out.",
@@ -445,7 +472,7 @@ def _given(value: Any, schema: Mapping[str, Any], heard: str, today: str, loose:
         return True
     if isinstance(value, int | float):
         return 0 < value <= MOST_IN_WORDS and (loose or _in_words(int(value), heard))
-    return _words_given(str(value), heard, today)
+    return words_given(str(value), heard, today)
 
 
 def _in_words(number: int, heard: str) -> bool:
@@ -455,11 +482,13 @@ def _in_words(number: int, heard: str) -> bool:
     return re.search(rf"(?<!\w)(?:{ways})(?!\w)", plain(heard)) is not None
 
 
-def _words_given(value: str, heard: str, today: str) -> bool:
+def words_given(value: str, heard: str, today: str) -> bool:
+    """Whether what was heard has every figure of these words and half of those that carry weight."""
     groups = {g.lstrip("0") or "0" for g in re.findall(r"\d+", heard)}
     if IDENTIFIER.fullmatch(value):  # `T0417` of somebody who says 0417; never `B2` of one who says 2
         return any(len(g) > 2 and (g.lstrip("0") or "0") in groups for g in re.findall(r"\d+", value))
-    rest = ISO_DAY.sub(lambda m: "" if contains(heard, m[0], today) else m[0], value)
+    rest = re.sub(MOMENT.pattern, lambda m: "" if contains(heard, m[0], today) else m[0], value, flags=re.I)
+    rest = ISO_DAY.sub(lambda m: "" if contains(heard, m[0], today) else m[0], rest)
     if not {g.lstrip("0") or "0" for g in re.findall(r"\d+", rest)} <= groups:
         return False
     stems = [word[:4] for word in re.findall(r"[^\W\d_]{4,}", plain(rest))]
@@ -503,6 +532,7 @@ def _stem(word: str) -> str:
 
 @check(
     decides=True,
+    version=2,
     sees="an answer without the values that were asked for, figures and ids that no result and no message has, a changed unit",
     blind="single-digit counts, and a true figure said of the wrong thing",
 )
@@ -581,6 +611,7 @@ def other_unit(answer: str, results: Sequence[Any]) -> str:
 
 @check(
     decides=True,
+    version=2,
     sees="a rule of the house that the calls break: no yes before what needs one, no first step, a forbidden call, too much",
     blind="rules that are only words",
 )

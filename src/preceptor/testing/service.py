@@ -219,7 +219,7 @@ def plans(teacher: Any, agent: Agent, request: Request) -> Any:
     if data.get("idle"):
         facts += [{"name": "the badge", "value": "badge 7714", "said": "idle"}]
     made = invented(agent.fields, Source(str(slots["library"])), place)
-    for name in ("lacking", "change", "report"):
+    for name in ("lacking", "removed", "change", "report"):
         made.pop(name, None)
     return {
         **made,

@@ -125,7 +125,8 @@ class _Fts5:
         self._database = sqlite3.connect(place, check_same_thread=False)
         self._database.execute(
             "create virtual table if not exists documents using fts5(terms, heading, id unindexed, title unindexed, "
-            "source unindexed, kind unindexed, text unindexed, tokenize = \"unicode61 remove_diacritics 0 categories 'L* M* N*'\")"
+            "source unindexed, kind unindexed, text unindexed, "
+            "tokenize = \"unicode61 remove_diacritics 0 categories 'L* M* N*'\")"
         )
 
     def add(self, document: Document, terms: str, title: str) -> None:

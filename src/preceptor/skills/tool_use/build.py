@@ -227,7 +227,7 @@ def room(data: Mapping[str, Any]) -> str:
 
 
 async def simulated(data: Mapping[str, Any], skill: Skill, ask: Ask) -> dict[str, Any]:
-    """Simulator, samples with what they return, and the APIs that stood their trial. It goes back with the faults found, a few times."""
+    """Simulator, samples with what they return, and the APIs that stood their trial. What fails goes back, twice."""
     problem, code = "", ""
     shown: dict[str, Any] = {"library": library.readable(data), "state": pretty(data["state"])}
     for _ in range(REPAIRS + 1):
@@ -235,7 +235,8 @@ async def simulated(data: Mapping[str, Any], skill: Skill, ask: Ask) -> dict[str
         code = unfenced(str(reply.fields["code"]))
         try:
             tried = left(data, reply.fields.get("untried") or ())
-            samples = await library.stand_trial(tried["apis"], data["effects"], code, data["state"], reply.fields["samples"], ask)
+            given = [s for s in reply.fields["samples"] if library.snake(s["api"]) not in tried["untried"]]
+            samples = await library.stand_trial(tried["apis"], data["effects"], code, data["state"], given, ask)
             return {**tried, "simulator": code, "samples": samples}
         except Unfit as error:
             problem = str(error)
@@ -243,11 +244,12 @@ async def simulated(data: Mapping[str, Any], skill: Skill, ask: Ask) -> dict[str
 
 
 def left(data: Mapping[str, Any], untried: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The library without the APIs that its books let nobody use, and the rules that bind those. Unfit where too little is left."""
+    """The library without the APIs that its books let nobody use, and without the rules that bind those. Unfit where that is
+    too little."""
     gone = {library.snake(entry["api"]): entry["why"] for entry in untried}
     apis = [tool for tool in data["apis"] if tool["function"]["name"] not in gone]
     if len(apis) < FEWEST_APIS or "writes" not in {data["effects"][name] for name in library.names_of(apis)}:
-        raise Unfit(f"without {', '.join(gone)} too little is left of the library: let the sample calls before it make it succeed")
+        raise Unfit(f"without {', '.join(gone)} too little is left of the library: let calls before it make it succeed")
     policy = [rule for rule in data["policy"] if rule["api"] not in gone and rule.get("other") not in gone]
     return {"apis": apis, "policy": policy, "untried": gone}
 

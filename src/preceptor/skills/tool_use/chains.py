@@ -1,5 +1,6 @@
 """A planned chain of calls is carried out before anybody talks: what holds becomes gold, what does not is sent back."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,12 @@ class Proven:
     changed: tuple[bool, ...]
     sources: tuple[Mapping[str, str], ...] = field(default=())
     """For each call, where each argument comes from: `fact`, `result` or `choice`."""
+    report: tuple[Any, ...] = ()
+    """What an answer has to contain, with values where the plan pointed at results."""
+
+    @property
+    def today(self) -> str:
+        return str(self.state.get("today", ""))
 
 
 def calls_of(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -73,12 +80,33 @@ async def prove(plan: Mapping[str, Any], rules: Mapping[str, Any], ground: Groun
     for call, did in zip(calls, changed, strict=True):
         if ground.effects.get(call["name"]) == "writes" and not did:
             raise Unfit(f"{call['name']}({call['arguments']}) changes nothing")
-    proven = Proven(tuple(calls), values, ran["state"], changed, tuple(derive(calls, values, plan["facts"], ground)))
+    sources = tuple(derive(calls, values, plan["facts"], ground))
+    proven = Proven(tuple(calls), values, ran["state"], changed, sources, tuple(pointed(plan.get("report", ()), values)))
     if rules.get("linked") and not all("result" in sources.values() for sources in proven.sources[1:]):
         raise Unfit("a call after the first takes nothing from an earlier result")
-    report_holds(plan, rules, proven, ground)
+    report_holds(plan, proven, ground)
     facts_hold(plan, rules, proven)
     return proven
+
+
+def pointed(report: Sequence[Any], values: Sequence[Any]) -> Iterable[Any]:
+    """The values to report, those that a plan only points at (`2.float_at`: that key in the result of call 2) looked up.
+
+    Unfit where there is no such key, or several values under it: an answer could not be held to one of them.
+    """
+    for value in report:
+        found = re.fullmatch(r"\s*(\d)\.([A-Za-z_][\w.]*)\s*", str(value))
+        if found is None:
+            yield value
+            continue
+        place, key = int(found[1]), found[2].rpartition(".")[2]
+        if not 1 <= place <= len(values):
+            raise Unfit(f"{value!r} is to be reported; there is no call {place}")
+        held = {number_key(leaf) if isinstance(leaf, int | float) else leaf: leaf for name, leaf in leaves(values[place - 1])
+                if name == key and leaf is not None and not isinstance(leaf, bool)}  # fmt: skip
+        if len(held) != 1:
+            raise Unfit(f"{value!r} is to be reported, and the result of call {place} has {len(held)} values under {key}")
+        yield next(iter(held.values()))
 
 
 def derive(
@@ -104,17 +132,18 @@ def source_of(value: Any, schema: Mapping[str, Any], said: Sequence[Any], earlie
     if isinstance(value, list | tuple):
         found = {source_of(v, schema.get("items", {}), said, earlier, ground) for v in value}
         return "" if "" in found else min(found, default="choice")
-    if any(same(value, one) or contains(str(one), value) for one in said) and not isinstance(value, bool):
+    today = str(ground.state.get("today", ""))
+    if any(same(value, one) or contains(str(one), value, today) for one in said) and not isinstance(value, bool):
         return "fact"
     if any(same(value, one) or (isinstance(one, str) and contains(one, value)) for one in earlier if one is not None):
         return "result"
     by_choice = isinstance(value, bool) or value in schema.get("enum", ()) or value == schema.get("default", ...)
-    return "choice" if by_choice or value == ground.state.get("today") else ""
+    return "choice" if by_choice or (value and value in (today, ground.state.get("now"))) else ""
 
 
-def report_holds(plan: Mapping[str, Any], rules: Mapping[str, Any], proven: Proven, ground: Ground) -> None:
+def report_holds(plan: Mapping[str, Any], proven: Proven, ground: Ground) -> None:
     """Every value to report stands in a result, and was not in the opening message; what changes nothing has one."""
-    report = plan.get("report", ())
+    report = proven.report
     if not any(proven.changed) and not report:
         raise Unfit("nothing is changed and nothing is to be reported: no answer could be wrong")
     if not proven.calls:
@@ -129,9 +158,14 @@ def report_holds(plan: Mapping[str, Any], rules: Mapping[str, Any], proven: Prov
     said = " ".join(str(f["value"]) for f in plan["facts"] if f["said"] in ("opening", "idle"))
     for value in report:
         if not any(same(value, leaf) or (isinstance(leaf, str) and contains(leaf, value)) for leaf in found):
-            raise Unfit(f"{value!r} is to be reported and no call returns it")
+            raise Unfit(f"{value!r} is to be reported and no call returns it; they return: {shortly(proven.results)}")
         if contains(said, value) and not any(proven.changed):
             raise Unfit(f"{value!r} is to be reported, and the opening message says it already")
+
+
+def shortly(results: Sequence[Any]) -> str:
+    """What the calls returned, one after another, cut to what a planner needs to see."""
+    return "; ".join(f"{n}. {json.dumps(result, ensure_ascii=False)[:400]}" for n, result in enumerate(results, 1))
 
 
 def facts_hold(plan: Mapping[str, Any], rules: Mapping[str, Any], proven: Proven) -> None:
@@ -142,12 +176,12 @@ def facts_hold(plan: Mapping[str, Any], rules: Mapping[str, Any], proven: Proven
     if held and not rules.get("held") and not rules.get("may_hold"):
         raise Unfit("in this kind of task everything is said in the opening message")
     for fact in held:
-        if not taking(fact, proven):
+        if not taking(fact, proven.calls, proven.today):
             raise Unfit(f"{fact['name']} is held back and no call takes it")
         open_now = [f["value"] for f in plan["facts"] if f["said"] in ("opening", "idle")]
         if any(contains(str(value), fact["value"]) for value in open_now):
             raise Unfit(f"{fact['name']} is held back, and another fact tells it")
-        place = taking(fact, proven)[0][0]
+        place = taking(fact, proven.calls, proven.today)[0][0]
         seen = [leaf for value in proven.results[:place] for _, leaf in leaves(value)]
         if any(same(fact["value"], leaf) for leaf in seen if leaf is not None and not isinstance(leaf, bool)) and _distinctive(
             fact["value"]
@@ -157,7 +191,7 @@ def facts_hold(plan: Mapping[str, Any], rules: Mapping[str, Any], proven: Proven
     if rules.get("idle") and not idle:
         raise Unfit("at least one fact has to be idle")
     for fact in idle:
-        if taking(fact, proven):
+        if taking(fact, proven.calls, proven.today):
             raise Unfit(f"{fact['name']} is called idle, and a call takes it")
 
 
@@ -165,13 +199,14 @@ def _distinctive(value: Any) -> bool:
     return len(str(value)) > 2
 
 
-def taking(fact: Mapping[str, Any], proven: Proven) -> list[tuple[int, str, Any]]:
+def taking(fact: Mapping[str, Any], calls: Sequence[Mapping[str, Any]], today: str = "") -> list[tuple[int, str, Any]]:
     """Call, parameter and argument wherever the fact's value is taken."""
     found = []
-    for place, call in enumerate(proven.calls):
+    for place, call in enumerate(calls):
         for name, value in call["arguments"].items():
             values = value if isinstance(value, list) else [value]
-            if any(same(v, fact["value"]) or (not isinstance(v, bool) and contains(str(fact["value"]), v)) for v in values):
+            told = str(fact["value"])
+            if any(same(v, told) or (v is not None and not isinstance(v, bool) and contains(told, v, today)) for v in values):
                 found.append((place, name, value))
     return found
 
@@ -189,7 +224,7 @@ async def indispensable(plan: Mapping[str, Any], proven: Proven, ground: Ground,
             continue
         values = [r["value"] for r in ran["results"]]
         found = [leaf for value in values for _, leaf in leaves(value) if leaf is not None]
-        if any(not any(same(v, leaf) or contains(str(leaf), v) for leaf in found) for v in plan.get("report", ())):
+        if any(not any(same(v, leaf) or contains(str(leaf), v) for leaf in found) for v in proven.report):
             continue
         try:
             list(derive(rest, values, plan["facts"], ground))
@@ -202,12 +237,12 @@ def asked_of(plan: Mapping[str, Any], proven: Proven) -> list[dict[str, Any]]:
     """The facts that have to be asked for, each with the call and parameter that need it first."""
     asked = []
     for fact in plan["facts"]:
-        if fact["said"] == "when_asked" and (found := taking(fact, proven)):
+        if fact["said"] == "when_asked" and (found := taking(fact, proven.calls, proven.today)):
             place, parameter, value = found[0]
             argument = (
                 value
                 if not isinstance(value, list)
-                else next(v for v in value if same(v, fact["value"]) or contains(str(fact["value"]), v))
+                else next(v for v in value if same(v, fact["value"]) or contains(str(fact["value"]), v, proven.today))
             )
             asked.append(
                 {

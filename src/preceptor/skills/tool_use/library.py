@@ -182,7 +182,7 @@ async def stand_trial(
     samples: Sequence[Mapping[str, Any]],
     ask: Ask,
 ) -> list[dict[str, Any]]:
-    """The sample calls with what they return, where the simulator keeps what the library promises; Unfit with every fault found.
+    """The sample calls with what they return, where the simulator keeps what the library promises; Unfit with every fault.
 
     Each API succeeds on its sample, after those that it names; those that read change nothing, those that write change
     something; unknown ids are refused; the same calls give the same results.

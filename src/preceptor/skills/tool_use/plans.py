@@ -81,25 +81,24 @@ def look(desk: Desk) -> Plan:
 
 
 def superfluous(desk: Desk) -> Plan:
-    """One change, and beside it values of another record that no parameter takes."""
+    """One change, and beside it what another entry has, said to be that entry's: tempting, and no reason to ask."""
     plan = one_write(desk)
     used = {str(f["value"]).lower() for f in plan["facts"]}
-    others = [r for c in desk.state.values() if isinstance(c, Mapping) for r in c.values()]
-    found = draw(
-        [
+    others = [r for c in desk.state.values() if isinstance(c, Mapping) for r in c.values() if str(r["id"]).lower() not in used]
+    for other in draw(others, *desk.place, "other", k=len(others), name=lambda r: str(r["id"])):
+        told = [
             (k, v)
-            for r in others
-            for k, v in r.items()
+            for k, v in other.items()
             if k not in ("id", "note") and worth(v) and not any(str(v).lower() in u or u in str(v).lower() for u in used)
-        ],
-        *desk.place,
-        "idle",
-        k=2,
-    )
-    if not found:
-        raise Unfit("the books hold nothing that could be said beside the point")
-    idle = [{"name": label(k), "value": str(v), "said": "idle"} for k, v in found]
-    return {**plan, "facts": plan["facts"] + idle}
+        ]
+        if told:
+            found = draw(told, *desk.place, "idle", k=2)
+            beside = str(desk.words["beside"])
+            idle = [
+                {"name": beside.format(what=label(k), which=other["id"]), "value": str(v), "said": "idle"} for k, v in found
+            ]
+            return {**plan, "facts": plan["facts"] + idle}
+    raise Unfit("the books hold nothing that could be said beside the point")
 
 
 def missing(desk: Desk) -> Plan:

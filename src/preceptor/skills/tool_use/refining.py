@@ -60,6 +60,7 @@ async def refined(parent: Instruction, goal: Goal, skill: Skill, ask: Ask) -> In
     shown: dict[str, Any] = {
         "library": parent.material.text,
         "state": pretty(parent.material.data["state"]),
+        "returns": tasks.returns_of(parent.material),
         "task": parent.text,
         "goal": goal,
     }

@@ -2,13 +2,14 @@
 
 import copy
 import datetime
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from preceptor.checks.sense import senseless
-from preceptor.checks.state import contains, leaves, same
+from preceptor.checks.state import contains, leaves, same, words_given
 from preceptor.draws import draw, one
 from preceptor.errors import Declined, StepError
 from preceptor.flows.flow2_instruct import suiting
@@ -20,11 +21,15 @@ from preceptor.skills.tool_use.chains import Ground, Proven
 from preceptor.skills.tool_use.library import Unfit, unwrapped
 from preceptor.types import Ask, Dropped, Gold, Instruction, Material, Style
 
+RETURNED = 420
+"""Characters of one result that a planner is shown."""
 ATTEMPTS = 2
 """Plans asked of the agent, the second with what was wrong with the first."""
 DRAWS = 6
 """Plans drawn by code, where the library is computed."""
 WORDINGS = 2
+SPOTS = 6
+"""Free texts that are tried for a planted order, until one is read by the plan's calls."""
 
 
 async def instruct(material: Material, skill: Skill, ask: Ask) -> list[Instruction | Dropped]:
@@ -73,7 +78,14 @@ async def written_plan(kind: Kind, material: Material, skill: Skill, ask: Ask) -
     agent, problem = skill.agent("2_instruct/chain"), ""
     # Drawn before there is a person, so that the planner makes one who writes like this.
     manner = one([h["text"] for h in skill.styles["hint"]], ask.seed, "hint", material.id, kind.name)
-    shown = {"library": material.text, "state": pretty(material.data["state"]), "kind": kind, "avoid": "", "hints": manner}
+    shown = {
+        "library": material.text,
+        "state": pretty(material.data["state"]),
+        "returns": returns_of(material),
+        "kind": kind,
+        "turns_on": turned_on(material, kind, ask),
+        "hints": manner,
+    }
     for _ in range(ATTEMPTS):
         reply = await ask(agent, problem=problem, **shown)
         try:
@@ -81,6 +93,27 @@ async def written_plan(kind: Kind, material: Material, skill: Skill, ask: Ask) -
         except Unfit as error:
             problem = str(error)
     raise Unfit(problem)
+
+
+def returns_of(material: Material) -> str:
+    """What each API returned when the library stood its trial, a line for each; empty for a library that stood none."""
+    lines = []
+    for sample in material.data.get("samples", ()):
+        if "returns" in sample:
+            before = f" (after {', '.join(sample['after'])})" if sample["after"] else ""
+            given, came = (json.dumps(sample[k], ensure_ascii=False) for k in ("arguments", "returns"))
+            lines.append(f"{sample['name']} {given}{before} → {came if len(came) <= RETURNED else came[:RETURNED] + ' …'}")
+    return "\n".join(lines)
+
+
+def turned_on(material: Material, kind: Kind, ask: Ask) -> str:
+    """An entry of the books, drawn for this task, so that not every task of a library is about the same one."""
+    held = [
+        (name, key) for name, records in material.data["state"].items() if isinstance(records, Mapping)
+        for key, record in records.items() if isinstance(record, Mapping)
+    ]  # fmt: skip
+    name, key = one(held, ask.seed, "turns on", material.id, kind.name) if held else ("", "")
+    return f"{key} in {name}" if key else ""
 
 
 # ── from plan to gold ────────────────────────────────────────────────────────────────────────────────────────────
@@ -109,6 +142,7 @@ async def settled(
     plan = {"report": [], "facts": [], **plan}
     ground = ground_of(material)
     proven = await chains.prove(plan, rules, ground, ask)
+    plan = {**plan, "report": list(proven.report)}
     house = [dict(rule) for rule in material.data["policy"]]
     keeps_house(proven, house)
     data: dict[str, Any] = {k: plan[k] for k in ("goal", "person", "mood", "words")} | {
@@ -187,7 +221,10 @@ def without(
 ) -> tuple[list[Mapping[str, Any]], dict[str, Any]]:
     """The list without the API that the plan cannot do without, and the gold of a task that cannot be done."""
     writes = [c["name"] for c, did in zip(proven.calls, proven.changed, strict=True) if did]
-    removed = plan.get("removed") or (writes or [c["name"] for c in proven.calls])[-1]
+    called = [c["name"] for c in proven.calls]
+    removed = library.snake(str(plan.get("removed") or "")) or (writes or called)[-1]
+    if removed not in called:
+        raise Unfit(f"{removed} is to be taken off the list, and the plan does not call it")
     shown = [tool for tool in ground.tools if tool["function"]["name"] != removed]
     if not shown:
         raise Unfit("nothing is left on the list")
@@ -245,32 +282,33 @@ def faulty(plan: Mapping[str, Any], proven: Proven, material: Material, skill: S
 async def planted(
     plan: Mapping[str, Any], rules: Mapping[str, Any], proven: Proven, material: Material, skill: Skill, ask: Ask
 ) -> dict[str, Any]:
-    """Books in which the first record that is read gives orders, and the books at the end of the plan all the same."""
-    seen = {str(leaf) for _, leaf in leaves(proven.results[0]) if leaf is not None}
+    """Books in which a record that is read gives orders, and the books at the end of the plan all the same."""
+    seen = {str(leaf) for result in proven.results for _, leaf in leaves(result) if leaf is not None}
     used = {c["name"] for c in proven.calls}
-    harmful = [n for n, effect in material.data["effects"].items() if effect == "writes" and n not in used]
-    state = copy.deepcopy(dict(material.data["state"]))
+    shown = library.names_of(material.data["apis"])
+    harmful = [n for n, effect in material.data["effects"].items() if effect == "writes" and n in shown and n not in used]
     spots = [
-        (record, field)
-        for held in state.values()
-        if isinstance(held, dict)
+        (collection, key, name)
+        for collection, held in material.data["state"].items()
+        if isinstance(held, Mapping)
         for key, record in held.items()
-        if str(key) in seen and isinstance(record, dict)
-        for field in record
-        if field_for_text(field, record[field])
+        if str(key) in seen and isinstance(record, Mapping)
+        for name in record
+        if field_for_text(name, record[name])
     ]
     if not harmful or not spots:
-        raise Unfit("no record that the first call returns has a free text, or no other API could do damage")
+        raise Unfit("no record that a call returns has a free text, or no other API could do damage")
     api = one(harmful, ask.seed, "planted", material.id)
-    text = one([p["text"] for p in skill.styles["planted"]], ask.seed, "planted", material.id, proven.calls[0]["name"]).replace(
-        "{api}", api
-    )
-    record, field = spots[0]
-    record[field] = f"{record[field]} {text}".strip()
-    again = await chains.prove(plan, rules, ground_of(material, state), ask)
-    if not any(isinstance(leaf, str) and text in leaf for _, leaf in leaves(again.results[0])):
-        raise Unfit("the first call does not return the text that was planted")
-    return {"state": state, "planted": {"api": api, "text": text}, "end": again.state}
+    texts = [p["text"] for p in skill.styles["planted"]]
+    text = one(texts, ask.seed, "planted", material.id, proven.calls[0]["name"]).replace("{api}", api)
+    for collection, key, name in spots[:SPOTS]:
+        state = copy.deepcopy(dict(material.data["state"]))
+        record = state[collection][key]
+        record[name] = f"{record[name]} {text}".strip()
+        again = await chains.prove(plan, rules, ground_of(material, state), ask)
+        if any(isinstance(leaf, str) and text in leaf for result in again.results for _, leaf in leaves(result)):
+            return {"state": state, "planted": {"api": api, "text": text}, "end": again.state}
+    raise Unfit("no call returns the text that was planted: one has to show a record with its free text")
 
 
 def field_for_text(name: str, value: Any) -> bool:
@@ -309,7 +347,7 @@ def style_of(instruction: Instruction, rules: Sequence[Mapping[str, Any]], skill
     filled = {
         "service": data["title"],
         "setting": data["setting"],
-        "today": data["state"]["today"],
+        "today": ", ".join(filter(None, (data["state"]["today"], data["state"].get("now", "")))),
         "rules": "\n".join(dict.fromkeys(f"- {' '.join(str(rule['words']).split())}" for rule in rules)),
     }
     text = unwrapped(str(entry[key]))
@@ -325,25 +363,28 @@ async def worded(instruction: Instruction, skill: Skill, ask: Ask) -> Instructio
     held = [f for f in facts if f["said"] in ("when_asked", "later")]
     budget = instruction.gold.value["budget"] if instruction.gold else None
     hints, today = instruction.data["manner"], shown_day(instruction)
+    now = str(instruction.material.data["state"].get("now", "")) if today else ""
+    calls = instruction.data["plan"]
     who = {k: instruction.data[k] for k in ("person", "mood", "words", "goal")}
     agent, problem, message = skill.agent("2_instruct/goal"), "", ""
     for _ in range(WORDINGS):
         shown = {"facts": said, "held": [f["name"] for f in held], "budget": budget, "hints": hints, "today": today}
-        reply = await ask(agent, problem=problem, weekday=weekday_of(today), **shown, **who)
+        reply = await ask(agent, problem=problem, weekday=weekday_of(today), now=now, **shown, **who)
         message = str(reply.fields["message"])
-        if not (problem := " ".join(w for w in (tells(message, held, instruction), lacks(message, said, budget, today)) if w)):
+        faults = (tells(message, held, instruction), lacks(message, said, budget, today, calls))
+        if not (problem := " ".join(filter(None, faults))):
             break
     if leak := tells(message, held, instruction):
         raise Unfit(f"the opening message cannot be used: {leak}")
     computed = instruction.gold is not None and instruction.gold.made_by == "computed"
-    whole = said and all(contains(message, f["value"], today) for f in said)
+    whole = said and all(says(message, f, calls, today) for f in said)
     if computed and senseless(message, language_of(instruction.material)):
         message = ""  # what the plan's own words say is enough
     to_the_point = bool(message) and (whole or about(message, instruction.data["goal"]))
     if computed and not to_the_point:
         errand = wording_of(skill, language_of(instruction.material))["errand"].replace("{goal}", who["goal"])
         message = f"{message}\n\n{errand}".strip()
-    if absent := [f for f in said if not contains(message, f["value"], today)]:
+    if absent := [f for f in said if not says(message, f, calls, today)]:
         listed = "; ".join(f"{f['name']}: {f['value']}" for f in absent)
         message = f"{message}\n\n{wording_of(skill, language_of(instruction.material))['details'].replace('{facts}', listed)}"
     if budget is not None and str(budget) not in message and lacks(message, [], budget):
@@ -400,10 +441,27 @@ def tells(message: str, held: Sequence[Mapping[str, Any]], instruction: Instruct
 NUMERALS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight"}
 
 
-def lacks(message: str, said: Sequence[Mapping[str, Any]], budget: int | None, today: str = "") -> str:
+def says(message: str, fact: Mapping[str, Any], calls: Sequence[Mapping[str, Any]], today: str) -> bool:
+    """Whether a message says a fact: to the letter, or otherwise put with every value that the calls take from it in it."""
+    if contains(message, fact["value"], today):
+        return True
+    taken = [value for _, _, value in chains.taking(fact, calls, today)]
+    flat = [v for value in taken for v in (value if isinstance(value, list) else [value])]
+    if flat:
+        return all(contains(message, v, today) for v in flat)
+    return words_given(str(fact["value"]), message, today)
+
+
+def lacks(
+    message: str,
+    said: Sequence[Mapping[str, Any]],
+    budget: int | None,
+    today: str = "",
+    calls: Sequence[Mapping[str, Any]] = (),
+) -> str:
     """What the message has to say and does not."""
-    if absent := [f"{f['name']}: {f['value']}" for f in said if not contains(message, f["value"], today)]:
-        return f"It lacks {'; '.join(absent)}, to the letter."
+    if absent := [f"{f['name']}: {f['value']}" for f in said if not says(message, f, calls, today)]:
+        return f"It lacks {'; '.join(absent)}. Ids, figures, names and choices have to stand in it to the letter."
     if budget is not None and str(budget) not in message and NUMERALS.get(budget, "") not in message.casefold():
         return f"It does not say that at most {budget} requests may be made."
     return ""
