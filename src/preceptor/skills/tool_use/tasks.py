@@ -368,7 +368,8 @@ async def worded(instruction: Instruction, skill: Skill, ask: Ask) -> Instructio
     who = {k: instruction.data[k] for k in ("person", "mood", "words", "goal")}
     agent, problem, message = skill.agent("2_instruct/goal"), "", ""
     for _ in range(WORDINGS):
-        shown = {"facts": said, "held": [f["name"] for f in held], "budget": budget, "hints": hints, "today": today}
+        untold = [f["name"] for f in held if f["name"] not in {s["name"] for s in said}]
+        shown = {"facts": said, "held": untold, "budget": budget, "hints": hints, "today": today}
         reply = await ask(agent, problem=problem, weekday=weekday_of(today), now=now, **shown, **who)
         message = str(reply.fields["message"])
         faults = (tells(message, held, instruction), lacks(message, said, budget, today, calls))
