@@ -1,14 +1,15 @@
 """Plans by code, for libraries made of records: the same fields that the planning agent replies with, drawn by rule."""
 
 import datetime
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from preceptor.draws import draw, fraction, one
-from preceptor.skills.tool_use.books import drawn_number
-from preceptor.skills.tool_use.library import Unfit
-from preceptor.skills.tool_use.records import Part
+from preceptor.skills.tool_use.books import DONE, QUEUES, drawn_number
+from preceptor.skills.tool_use.library import Unfit, snake
+from preceptor.skills.tool_use.records import Part, singular
 
 Plan = dict[str, Any]
 
@@ -27,10 +28,11 @@ class Desk:
         found = [o for o in self.operations if o["act"] in acts]
         return draw(found, *self.place, "operation", k=len(found), name=lambda o: str(o["api"]))
 
-    def records(self, collection: str) -> list[Mapping[str, Any]]:
-        """The records of a collection, in drawn order."""
+    def records(self, collection: str, operation: Mapping[str, Any] | None = None) -> list[Mapping[str, Any]]:
+        """The records of a collection, in drawn order; those first that `operation` is for, as far as its words tell."""
         found = list(self.state[collection].values())
-        return draw(found, *self.place, collection, k=len(found), name=lambda r: str(r["id"]))
+        drawn = draw(found, *self.place, collection, k=len(found), name=lambda r: str(r["id"]))
+        return drawn if operation is None else sorted(drawn, key=lambda r: not fits(operation, collection, r, self.operations))
 
 
 def plan_of(build: str, desk: Desk) -> Plan:
@@ -40,7 +42,7 @@ def plan_of(build: str, desk: Desk) -> Plan:
     return {
         "person": one(who["who"], *desk.place, "who"),
         "mood": one(who["mood"], *desk.place, "mood"),
-        "words": 12 + int(24 * fraction(*desk.place, "words")),
+        "words": 18 + int(24 * fraction(*desk.place, "words")),
         "report": [],
         "lacking": [],
         "named": [],
@@ -61,7 +63,7 @@ def one_call(desk: Desk) -> Plan:
 def one_write(desk: Desk) -> Plan:
     """One call that changes something."""
     operation = first(desk.acting("update", "act", "create", "remove"), "changes a record")
-    return written(desk, operation, desk.records(operation["collection"])[0])
+    return written(desk, operation, desk.records(operation["collection"], operation)[0])
 
 
 def look(desk: Desk) -> Plan:
@@ -110,7 +112,8 @@ def unavailable(desk: Desk) -> Plan:
     """One change, by the operation that the others can least replace."""
     operations = desk.acting("remove") + desk.acting("act") + desk.acting("create") + desk.acting("update")
     operation = first(operations, "changes a record")
-    return {**written(desk, operation, desk.records(operation["collection"])[0]), "removed": operation["api"]}
+    record = desk.records(operation["collection"], operation)[0]
+    return {**written(desk, operation, record), "removed": operation["api"]}
 
 
 # ── several calls ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -123,7 +126,7 @@ def several(desk: Desk) -> Plan:
         if operation["act"] == "create":
             target = next((p["refers"] for p in operation["parts"] if p["refers"]), "")
         for finder in [o for o in desk.acting("find") if o["collection"] == target]:
-            for record in desk.records(target):
+            for record in desk.records(target, operation):
                 if found := found_by(finder, record, desk):
                     return chained(desk, finder, found, operation, record)
     return read_then_write(desk)
@@ -211,7 +214,8 @@ def written(desk: Desk, operation: Mapping[str, Any], record: Mapping[str, Any])
         wanted = draw(wanted, *desk.place, "field", k=1, name=lambda p: str(p["name"]))
     for part in wanted:
         refers_here = part["refers"] and part["refers"] in desk.state and record["id"] in desk.state[part["refers"]]
-        options = [record["id"]] if refers_here else [v for v in values_for(part, desk) if v != record.get(part["field"])]
+        other = [v for v in values_for(part, desk, operation) if v != record.get(part["field"])]
+        options = [record["id"]] if refers_here else other
         arguments[part["name"]] = first(options, f"could be given as {part['name']}")
     facts = [
         {"name": label(name), "value": spoken(value), "said": "opening"}
@@ -232,12 +236,44 @@ def held_back(plan: Plan, desk: Desk) -> Plan:
     return {**plan, "facts": facts}
 
 
-def values_for(part: Mapping[str, Any], desk: Desk) -> list[Any]:
-    """Values that this parameter could be given, in drawn order."""
+def fits(
+    operation: Mapping[str, Any], collection: str, record: Mapping[str, Any], operations: Sequence[Mapping[str, Any]]
+) -> bool:
+    """Whether an operation is for such a record: what is over is not prolonged, and what is taken from the shelf stands there.
+
+    A status that the operation's own words name is the right one. Where they name none, a place in a line is for what
+    somebody else has, and all else for what nobody has.
+    """
+    if any(value and re.search(DONE, snake(name)) for name, value in record.items()):
+        return operation["act"] == "remove"
+    if operation["act"] != "create" or operation["collection"] == collection:
+        return True
+    own, said = operation["collection"], stems(f"{operation['about']} {operation['api']}")
+    made = {o["collection"] for o in operations if o["act"] == "create"}
+    for part in [p for o in operations if o["collection"] == collection for p in o["parts"] if p["choices"]]:
+        tied = {c: next((m for m in made if singular(m)[:5] in c), "") for c in part["choices"]}
+        if part["field"] not in record or not any(tied.values()):
+            continue
+        if named := [c for c in part["choices"] if stems(c) & said and tied[c] != own]:
+            return record[part["field"]] in named
+        with_others = [c for c in part["choices"] if tied[c] not in ("", own)]
+        free = [c for c in part["choices"] if not tied[c]][:1]
+        return record[part["field"]] in (with_others if re.search(QUEUES, own) and with_others else free)
+    return True
+
+
+def stems(text: str) -> set[str]:
+    return {word[:5] for word in re.findall(r"[^\W\d_]{4,}", snake(text).replace("_", " "))}
+
+
+def values_for(part: Mapping[str, Any], desk: Desk, operation: Mapping[str, Any] | None = None) -> list[Any]:
+    """Values that this parameter could be given, in drawn order; ids of what `operation` is for come first."""
     where = (*desk.place, part["name"])
     if part["refers"] and part["refers"] in desk.state:
-        ids = list(desk.state[part["refers"]])
-        return draw(ids, *where, k=len(ids))
+        held = desk.state[part["refers"]]
+        ids = draw(list(held), *where, k=len(held))
+        unfit = {i for i in ids if operation is not None and not fits(operation, part["refers"], held[i], desk.operations)}
+        return sorted(ids, key=lambda i: i in unfit)
     if part["choices"]:
         return draw(part["choices"], *where, k=len(part["choices"]))
     if part["kind"] in ("integer", "number"):
@@ -253,7 +289,8 @@ def values_for(part: Mapping[str, Any], desk: Desk) -> list[Any]:
         return [draw(desk.words["extra"], *where, k=2)]
     seen = {r.get(part["field"]) for held in desk.state.values() if isinstance(held, Mapping) for r in held.values()}
     told = sorted(v for v in seen if isinstance(v, str) and v)
-    options = told if len(told) > 1 else desk.words["phrase"]
+    wrong = operation is not None and re.search(r"wrong|damag|fault|broke|defect", str(operation["about"]).lower())
+    options = told if len(told) > 1 else desk.words["fault" if wrong else "phrase"]
     return draw(options, *where, k=len(options))
 
 
@@ -294,8 +331,6 @@ def spoken(value: Any) -> str:
 
 def label(name: str) -> str:
     """A parameter's name as a person would say it."""
-    from preceptor.skills.tool_use.library import snake
-
     return snake(name).replace("_", " ")
 
 
