@@ -267,6 +267,23 @@ def test_a_day_said_from_today_is_read_where_only_one_can_be_meant(text: str, th
 
 
 @pytest.mark.parametrize(
+    ("text", "there"),
+    [
+        ("today at 16:45", True),
+        ("at 4:45 this afternoon", True),
+        ("4.45 pm on the 11th of March", True),
+        ("2026-03-11T16:45", True),
+        ("today at 16:54", False),
+        ("at 4:45 this morning", False),
+        ("at 16:45", False),
+        ("tomorrow at 16:45", False),
+    ],
+)
+def test_a_moment_is_said_with_its_day_and_its_time(text: str, there: bool) -> None:
+    assert contains(text, "2026-03-11T16:45", "2026-03-11") is there
+
+
+@pytest.mark.parametrize(
     ("value", "heard", "given"),
     [
         ("T0417", "it is 0417, the sander", True),

@@ -16,6 +16,8 @@ from tool_use_fakes import (
     CODE,
     CODE_DOCUMENT,
     DRUM,
+    FIND,
+    GROWN,
     MOVE,
     PERSON,
     PLANS,
@@ -32,7 +34,9 @@ from preceptor.skill import load_skill
 from preceptor.skills.tool_use.action_format import action_format, from_actions, unmarked
 from preceptor.skills.tool_use.build import words, words_of
 from preceptor.skills.tool_use.library import Unfit, books_of, declaration, declarations, unwrapped
+from preceptor.skills.tool_use.plans import Desk, plan_of
 from preceptor.skills.tool_use.skill import instruct, refine, respond, transform
+from preceptor.skills.tool_use.tasks import returns_of
 from preceptor.types import Call, Document, Dropped, Example, Instruction, Material, Reply
 
 SKILL = load_skill("tool_use")
@@ -108,6 +112,21 @@ async def test_a_library_does_not_grow_from_what_only_a_search_finds_near() -> N
             assert "nothing near enough" in made.data["not_grown"]["retrieval"]
             return
     pytest.fail("no seed drew retrieval")
+
+
+async def test_a_library_grows_from_code_alone() -> None:
+    class Prose(YardAsk):
+        async def use(self, tool: str, /, **arguments: Any) -> Any:
+            if tool != "search":
+                return await super().use(tool, **arguments)
+            told = {"title": "drum yard", "snippet": "find drums, move a drum"}
+            return [{"id": "x1", "source": "x/yard.md", "kind": "prose", "score": 9.0, **told}]
+
+    for number in range(12):
+        ask = Prose()
+        ask.seed = f"seed {number}"
+        assert "grow_by_retrieval" not in ask.asked
+        assert (await library_of(ask)).data["grown"] == "hypothesis"
 
 
 HOURS = {"name": "opening", "single": True, "records": ['{"opens": "07:30", "closes": "17:00"}']}
@@ -187,6 +206,45 @@ async def test_a_simulator_that_breaks_its_promise_goes_back_with_the_reason(why
     assert why in told[1] or "unknown: bay" in told[1], told
 
 
+SET_BAY = '    drum["bay"] = bay\n'
+BOLTED = CODE.replace(SET_BAY, '    if not drum.get("loose"):\n        raise ApiError("still bolted")\n' + SET_BAY)
+LOOSEN = {"api": "loosen_drum", "arguments": '{"drum_id": "W-2041"}'}
+LOOSE = """
+
+def loosen_drum(state, drum_id):
+    drum = _drum(state, drum_id)
+    drum["loose"] = True
+    return {"drum_id": drum_id, "loose": True}
+"""
+
+
+def with_loosening(**simulator: Any) -> YardAsk:
+    grown = {**GROWN[0], "name": "loosen_drum", "parameters": [GROWN[0]["parameters"][0]]}
+    grows = {"gaps": ["a drum is bolted down", "nobody is told"], "apis": [{"closes": "a drum is bolted down", **grown}]}
+    pieces = {"apis": [{"from_result": "d9", **grown}]}
+    return YardAsk(grow_by_hypothesis=grows, grow_by_retrieval=pieces, simulator={"code": BOLTED + LOOSE, **simulator})
+
+
+async def test_an_api_may_be_tried_after_the_calls_that_it_needs_before_it() -> None:
+    moved = {**SAMPLES[2], "after": ["loosen_drum"]}
+    made = await library_of(with_loosening(samples=[*SAMPLES[:2], moved, LOOSEN]))
+    shown = returns_of(made)
+    assert '(after loosen_drum) → {"drum_id": "W-2041", "bay": "B2"}' in shown
+    assert "get_drum" in shown
+    ask = with_loosening(samples=[*SAMPLES[:3], LOOSEN])
+    assert "still bolted" in str((await transform(CODE_DOCUMENT, SKILL, ask))[0])
+
+
+async def test_an_api_that_the_books_let_nobody_use_is_not_on_the_list() -> None:
+    untried = [{"api": "move_drum", "why": "every drum is bolted down this morning"}]
+    made = await library_of(with_loosening(samples=[*SAMPLES[:2], LOOSEN], untried=untried))
+    assert [t["function"]["name"] for t in made.data["apis"]] == ["find_drums", "get_drum", "loosen_drum"]
+    assert "move_drum" not in made.text
+    both = [*untried, {"api": "loosen_drum", "why": "the spanner is gone"}]
+    none = await transform(CODE_DOCUMENT, SKILL, with_loosening(samples=SAMPLES[:2], untried=both))
+    assert "too little is left" in str(none[0])
+
+
 async def test_a_simulator_that_stays_broken_is_dropped_with_the_reason() -> None:
     made = await transform(CODE_DOCUMENT, SKILL, YardAsk(simulator={"code": "x = 1\n" * 60, "samples": SAMPLES}))
     assert isinstance(made[0], Dropped)
@@ -230,6 +288,44 @@ async def test_a_plan_that_does_not_hold_is_dropped_with_the_reason(plan: dict[s
     made = await instruct(await library_of(ask), SKILL.only(["one_api_all_parameters"]), ask)
     assert isinstance(made[0], Dropped), made[0]
     assert reason in made[0].reason
+
+
+@pytest.mark.parametrize(
+    ("report", "becomes"),
+    [(["2.rest_m"], [412.5]), (["2.weight"], "has 0 values under weight"), (["1.id", "4.id"], "no call 4")],
+)
+async def test_a_plan_may_point_at_what_comes_about_in_a_call(report: list[str], becomes: Any) -> None:
+    ask = YardAsk(chain={**PLANS["dependent_chain"], "report": report})
+    made = (await instruct(await library_of(ask), SKILL.only(["dependent_chain"]), ask))[0]
+    if isinstance(made, Dropped):
+        assert becomes in made.reason
+    else:
+        assert made.gold is not None
+        assert made.gold.value["report"] == becomes
+
+
+async def test_what_a_person_says_need_not_be_said_to_the_letter() -> None:
+    facts = [DRUM, f("where it goes", "over into B2, by the wall"), f("why", "the lorry cannot turn", "idle")]
+    plan = {**PLANS["one_api_all_parameters"], "facts": facts}
+    said = {"message": "That lorry can't turn in here. W-2041 into B2, would you."}
+    task = await task_of("one_api_all_parameters", YardAsk(chain=plan, goal=said))
+    assert task.text == said["message"]
+
+
+async def test_a_planner_names_what_is_taken_off_the_list() -> None:
+    both = {**PLANS["several_apis_some_not_in_list"], "lacking": ["move", "shift"]}
+    task = await task_of("several_apis_some_not_in_list", YardAsk(chain={**both, "removed": "move_drum"}))
+    assert [t["function"]["name"] for t in task.tools] == ["find_drums", "get_drum", "scrap_drum"]
+    ask = YardAsk(chain={**both, "removed": "get_drum"})
+    made = await instruct(await library_of(ask), SKILL.only(["several_apis_some_not_in_list"]), ask)
+    assert "the plan does not call it" in str(made[0])
+
+
+async def test_an_order_is_planted_where_the_plan_reads_it() -> None:
+    calls = [FIND, *PLANS["instruction_in_result"]["calls"]]
+    plan = {**PLANS["instruction_in_result"], "calls": calls, "facts": [f("the owner", "Okonkwo"), BAY]}
+    task = await task_of("instruction_in_result", YardAsk(chain=plan))
+    assert task.data["planted"]["text"] in task.data["state"]["drums"]["W-2041"]["note"]
 
 
 async def test_an_opening_that_tells_what_is_held_back_is_not_used() -> None:
@@ -420,6 +516,23 @@ async def test_computed_books_are_such_as_the_service_would_have() -> None:
             late = loan["due"] < loan.get("returned", today)
             assert loan.get("returned", today) <= today
             assert late or loan["fine"] == 0
+
+
+@pytest.mark.parametrize(("name", "kind"), DOCUMENTS[:1])
+async def test_plans_by_code_take_the_entries_that_an_operation_is_for(name: str, kind: str) -> None:
+    made = await library_of(YardAsk(), seed_document(name, kind))
+    state, seen = made.data["state"], set()
+    for number in range(40):
+        desk = Desk(made.data["operations"], state, words_of("en"), (number,))
+        call = plan_of("one_write", desk)["calls"][-1]
+        seen.add(call["api"])
+        if call["api"] == "borrow_tool":
+            assert state["tools"][call["arguments"]["toolId"]]["state"] == "on_shelf"
+        if call["api"] == "reserve_tool":
+            assert state["tools"][call["arguments"]["toolId"]]["state"] == "on_loan"
+        if call["api"] in ("renew_loan", "return_tool"):
+            assert "returned" not in state["loans"][call["arguments"]["loanId"]]
+    assert {"borrow_tool", "reserve_tool", "renew_loan"} <= seen
 
 
 @pytest.mark.parametrize(("name", "kind"), DOCUMENTS)
