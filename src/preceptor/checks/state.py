@@ -180,7 +180,8 @@ def contains(text: str, value: Any, today: str = "") -> bool:
         return True
     if moment := MOMENT.fullmatch(wanted):
         return contains(text, moment[1], today) and _clock(moment[2], moment[3], text)
-    return bool(clock := CLOCK.fullmatch(wanted)) and _clock(clock[1], clock[2], text)
+    clock = CLOCK.fullmatch(wanted)
+    return clock is not None and _clock(clock[1], clock[2], text)
 
 
 def _clock(hour: str, minute: str, text: str) -> bool:

@@ -245,7 +245,7 @@ def fits(
     somebody else has, and all else for what nobody has.
     """
     if any(value and re.search(DONE, snake(name)) for name, value in record.items()):
-        return operation["act"] == "remove"
+        return str(operation["act"]) == "remove"
     if operation["act"] != "create" or operation["collection"] == collection:
         return True
     own, said = operation["collection"], stems(f"{operation['about']} {operation['api']}")
@@ -255,10 +255,10 @@ def fits(
         if part["field"] not in record or not any(tied.values()):
             continue
         if named := [c for c in part["choices"] if stems(c) & said and tied[c] != own]:
-            return record[part["field"]] in named
+            return str(record[part["field"]]) in named
         with_others = [c for c in part["choices"] if tied[c] not in ("", own)]
         free = [c for c in part["choices"] if not tied[c]][:1]
-        return record[part["field"]] in (with_others if re.search(QUEUES, own) and with_others else free)
+        return str(record[part["field"]]) in (with_others if re.search(QUEUES, own) and with_others else free)
     return True
 
 
