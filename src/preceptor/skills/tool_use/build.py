@@ -93,12 +93,23 @@ async def computed(document: Document, skill: Skill, ask: Ask) -> Material:
         "simulator": records.code_of(service),
         "state": state,
         "policy": [],
+        "callers": callers_of(reply.fields.get("callers") or ()),
         "operations": records.data_of(service),
         "grown": "",
     }
     # The code is ours and tested; what has to be seen is that this document's names and books make it run.
     await library.run(data["simulator"], state, [], ask)
     return material_of(document, data)
+
+
+FEWEST_CALLERS = 3
+
+
+def callers_of(told: Sequence[str]) -> list[str]:
+    """Who calls, as the model says: clauses without figures. None where too few are of use, and code has its own."""
+    plain = [" ".join(str(who).split()).rstrip(".") for who in told]
+    kept = list(dict.fromkeys(who for who in plain if 20 <= len(who) <= 200 and not re.search(r"\d", who)))
+    return kept if len(kept) >= FEWEST_CALLERS else []
 
 
 @cache

@@ -65,7 +65,8 @@ async def drawn_plan(kind: Kind, material: Material, skill: Skill, ask: Ask) -> 
     problem = Unfit("no plan could be drawn")
     for number in range(DRAWS):
         place = (ask.seed, "plan", material.id, kind.name, number)
-        desk = plans.Desk(material.data["operations"], material.data["state"], words_of(language_of(material)), place)
+        words = {**words_of(language_of(material)), **({"who": callers} if (callers := material.data.get("callers")) else {})}
+        desk = plans.Desk(material.data["operations"], material.data["state"], words, place)
         try:
             return await settled(plans.plan_of(kind.data["build"], desk), kind, material, skill, ask, made_by="plan by code")
         except Unfit as error:
@@ -366,6 +367,7 @@ async def worded(instruction: Instruction, skill: Skill, ask: Ask) -> Instructio
     now = str(instruction.material.data["state"].get("now", "")) if today else ""
     calls = instruction.data["plan"]
     who = {k: instruction.data[k] for k in ("person", "mood", "words", "goal")}
+    who |= {"service": instruction.material.data["title"], "setting": instruction.material.data["setting"]}
     agent, problem, message = skill.agent("2_instruct/goal"), "", ""
     for _ in range(WORDINGS):
         untold = [f["name"] for f in held if f["name"] not in {s["name"] for s in said}]
