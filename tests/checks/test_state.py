@@ -201,6 +201,28 @@ async def test_a_read_more_is_no_fault_where_calls_are_not_counted(made: dict[st
     assert (await find("gold_calls", SKILL)(row, SKILL, YardAsk())).outcome == "pass"
 
 
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        ("She can go today at 17:45.", "pass"),
+        ("She can go today at 17:54.", "fail"),
+        ("Today at 17:45, on one of the 38 hoists.", "pass"),
+        ("Today at 17:45, on one of the 39 hoists.", "fail"),
+    ],
+)
+async def test_an_answer_says_moments_as_people_do_and_knows_what_is_declared(
+    answer: str, outcome: str, made: dict[str, Example]
+) -> None:
+    row = await row_of("one_api_all_parameters", made)
+    assert row.instruction.gold is not None
+    gold = Gold("state", {**row.instruction.gold.value, "report": ["2026-03-11T17:45"]})
+    told = {"type": "function", "function": {"name": "list_hoists", "description": "All 38 hoists.", "parameters": {}}}
+    asked = replace(row.instruction, gold=gold, tools=(*row.instruction.tools, told))
+    heard = {"role": "user", "content": "When can she go? They said a quarter to six, 2026-03-11T17:45."}
+    row = replace(row, instruction=asked, messages=(*row.messages[:-1], heard, row.messages[-1]))
+    assert (await find("answer_reports", SKILL)(said(answer, "done")(row), SKILL, YardAsk())).outcome == outcome
+
+
 async def test_hints_never_show_gold(made: dict[str, Example]) -> None:
     for _, name, change, check in BROKEN:
         if check in ("end_state", "gold_calls", "asked_first", "answer_reports"):

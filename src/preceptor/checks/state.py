@@ -534,24 +534,24 @@ def _stem(word: str) -> str:
 @check(
     decides=True,
     version=2,
-    sees="an answer without the values that were asked for, figures and ids that no result and no message has, a changed unit",
+    sees="an answer without the values that were asked for, figures and ids that stand nowhere before it, a changed unit",
     blind="single-digit counts, and a true figure said of the wrong thing",
 )
 async def answer_reports(example: Example, skill: Any, ask: Ask) -> Verdict:
     gold = gold_of(example)
     if not gold or outcome_of(example) == "failed":
         return not_applicable("nothing to report")
-    answer = example.answer
-    if missing := [value for value in gold.get("report", ()) if not contains(answer, value)]:
+    answer, today = example.answer, str(start_of(example.instruction).get("today", ""))
+    if missing := [value for value in gold.get("report", ()) if not contains(answer, value, today)]:
         return failed(
             f"the answer lacks {', '.join(map(str, missing))}", hint="The answer lacks something that the user wanted to know."
         )
     shown = [made.shown or "" for made in calls_of(example.messages)]
     heard = [str(m.get("content") or "") for m in example.messages[:-1] if m.get("role") in ("user", "system")]
-    known = "\n".join((*shown, *heard, *(_documents(example) if not shown else ())))
+    known = "\n".join((*shown, *heard, *_documents(example)))
     if strange := unfounded(answer, known):
         return failed(
-            f"no result and no message has {', '.join(strange)}",
+            f"no result, message or declaration has {', '.join(strange)}",
             hint="A figure or id in the answer stands nowhere in the conversation.",
         )
     if turned := other_unit(answer, [_json(text) for text in shown]):
