@@ -1,14 +1,16 @@
-"""Beside a run: a door for one document, one document tried, all rows checked anew, all models asked what they can do."""
+"""Beside a run: one document asked or tried, rows checked anew, a folder checked, models asked what they can do."""
 
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from preceptor.engine.fsck import Checked, Fault, fsck
 from preceptor.engine.store import Item, Store, rechecked
+from preceptor.export.place import MANIFEST, faults_of
 from preceptor.factory import door, opened, work
 from preceptor.flows.verify import accepts, checks_of
 from preceptor.models import Probe, open_model, probe
@@ -167,3 +169,16 @@ async def probed(recipe: Path | None, notice: Notice = _silent) -> dict[str, Pro
         finally:
             await model.close()
     return found
+
+
+def checked(folder: Path) -> Checked:
+    """What is wrong with a run, and with the dataset in its folder, if there is one; or with a dataset alone."""
+    faults: list[Fault] = []
+    for dataset in (folder, folder / "dataset"):
+        if (dataset / MANIFEST).is_file():
+            todo = "type: preceptor export " + str(folder if dataset != folder else "RUN")
+            faults += [Fault(f"{dataset.name}/{name}", what, todo) for name, what in faults_of(dataset)]
+    if (folder / MANIFEST).is_file() and not (folder / "run.db").exists():
+        return Checked(folder, tuple(faults), 0, 0)
+    found = fsck(folder)
+    return replace(found, faults=(*found.faults, *faults))

@@ -30,8 +30,8 @@ def main() -> None:
     """Raw documents in, verified training rows out.
 
     Exit codes: 0 done · 2 something you wrote is wrong · 3 a library is missing · 4 the money limit · 5 an endpoint ·
-    6 the recipe changed · 7 a replay diverged · 8 the run is locked · 9 the disk is full · 10 replies or reviews are
-    waited for · 11 fewer rows came than were asked for · 130 stopped by Ctrl-C.
+    6 the recipe changed · 7 a replay diverged · 10 replies or reviews are waited for · 11 fewer rows came than were asked
+    for · 65 the run is damaged · 74 the disk is full · 75 the run is locked · 130 stopped by Ctrl-C.
     """
 
 
@@ -105,7 +105,8 @@ def try_(
 @click.option("--fork", default="", help="Start a new run that re-pays only what changed since that run.")
 @click.option("--documents", "limit", type=int, default=0, help="Take only so many documents.")
 @click.option("--wait/--no-wait", default=False, help="Wait for batch replies instead of ending with what is waited for.")
-def run(recipe: Path, into: str, add: bool, fork: str, limit: int, wait: bool) -> None:
+@click.option("--steal", is_flag=True, help="Take the run from a process that hangs; that one writes nothing more.")
+def run(recipe: Path, into: str, add: bool, fork: str, limit: int, wait: bool, steal: bool) -> None:
     """Make the rows of RECIPE. Typed again, it goes on where it stopped. Ctrl-C is safe."""
     from preceptor import factory, show
     from preceptor.recipe import load_recipe
@@ -120,6 +121,7 @@ def run(recipe: Path, into: str, add: bool, fork: str, limit: int, wait: bool) -
             tell=tell,
             notice=show.notice,
             poll=2.0 if wait else 0.0,
+            steal=steal,
         )
     show.ended(done)
     if done.ended and done.ended.interrupted:
@@ -173,6 +175,21 @@ def status(run: Path, json_: bool) -> None:
     show.report(Run(run).report, json_)
     if not json_:
         show.newest(run, Run(run).newest())
+
+
+@main.command()
+@click.argument("run", type=FOLDER)
+@as_json
+def fsck(run: Path, json_: bool) -> None:
+    """Is RUN what was written? Every row against its sum, the database, the law; and RUN's dataset against its manifest.
+
+    Changes nothing; may be asked while RUN goes on. Ends with 65 where something is wrong, and says what to do.
+    """
+    from preceptor import show
+    from preceptor.beside import checked
+
+    if show.checked(checked(run), json_):
+        sys.exit(65)
 
 
 @main.command()

@@ -11,8 +11,9 @@ PreceptorError
 │   ├── EndpointError    a model cannot be reached, or refuses the key              exit 5
 │   ├── ChangedRun       the recipe is not the one this run was started with        exit 6
 │   ├── ReplayDiverged   a resumed item asked other things than it had asked        exit 7
-│   ├── RunLocked        another process writes this run                            exit 8
-│   └── DiskFull         nothing more can be stored                                 exit 9
+│   ├── RunLocked        another process writes this run                            exit 75
+│   ├── DiskFull         nothing more can be stored                                 exit 74
+│   └── DamagedRun       what is stored is not what was written                     exit 65
 ├── StepError            ends one branch of one item, which becomes a `Dropped`
 │   ├── Declined         the agent said that it cannot be done, and why
 │   ├── ReplyError       no usable reply after every attempt
@@ -82,13 +83,19 @@ class ReplayDiverged(RunError):
 class RunLocked(RunError):
     """Another process is writing this run."""
 
-    exit_code = 8
+    exit_code = 75
 
 
 class DiskFull(RunError):
-    """The journal cannot be written; nothing was acknowledged that is not stored."""
+    """The journal or a file cannot be written; nothing was acknowledged that is not stored."""
 
-    exit_code = 9
+    exit_code = 74
+
+
+class DamagedRun(RunError):
+    """A disk has changed or lost what was stored; nothing of it is exported. Exit codes 65, 74, 75: as in sysexits.h."""
+
+    exit_code = 65
 
 
 class StepError(PreceptorError):

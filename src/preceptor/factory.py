@@ -18,7 +18,7 @@ from preceptor.draws import draw
 from preceptor.engine import run as engine
 from preceptor.engine.ask import JournaledAsk, Outside
 from preceptor.engine.estimate import Estimate, estimated, samples
-from preceptor.engine.journal import Journal, fork
+from preceptor.engine.journal import Journal, facts, fork
 from preceptor.engine.money import FREE, Caps, Price
 from preceptor.engine.report import report
 from preceptor.engine.store import Item, Store
@@ -264,6 +264,7 @@ def run(
     models: Mapping[str, Model] | None = None,
     documents: Iterable[Document] | None = None,
     signals: bool = True,
+    steal: bool = False,
 ) -> Run:
     """Make the rows of a recipe. The same call again goes on where the last one stopped.
 
@@ -271,11 +272,12 @@ def run(
     finished run; `fork_from` starts a new run that re-pays only what changed. `limit` takes only so many documents.
     `poll` waits for batch replies, asking every so many seconds. `models` replaces the recipe's, by role (for tests).
     `documents` stand in for the recipe's: they are taken one by one as their turn comes, so they may be made as they go.
+    `steal` takes the folder from a process that holds it and hangs.
     Raises ChangedRun where the folder holds a run of another recipe, and what the engine raises.
     """
     plan, folder = _where(recipe, into, models, documents is not None)
     how = {"tell": tell, "poll": poll, "signals": signals}
-    run = begun(plan, folder, notice, models, documents, how, add=add, fork_from=fork_from, limit=limit)
+    run = begun(plan, folder, notice, models, documents, how, add=add, fork_from=fork_from, limit=limit, steal=steal)
     return _in_loop(_run(run, folder))
 
 
@@ -365,14 +367,19 @@ def _in_loop(work: Coroutine[Any, Any, T]) -> T:
 
 @asynccontextmanager
 async def opened(
-    plan: Plan, folder: Path, documents: Iterable[Document], notice: Notice, models: Mapping[str, Model] | None = None
+    plan: Plan,
+    folder: Path,
+    documents: Iterable[Document],
+    notice: Notice,
+    models: Mapping[str, Model] | None = None,
+    steal: bool = False,
 ) -> AsyncIterator[Outside]:
     """Journal, models, tools and sandbox of a run, open for as long as the block lasts."""
     recipe = plan.recipe
     held = dict(models) if models else models_of(recipe, plan, notice, folder)
     table = price_table(recipe)
     prices = {} if models and recipe.limits.cost is None and not recipe.prices else prices_of(recipe, held, table)
-    journal, sandbox = Journal(folder), Sandbox()
+    journal, sandbox = Journal(folder, steal=steal), Sandbox()
     try:
         await _priced(journal, table, prices)
         yield Outside(
@@ -410,6 +417,7 @@ async def begun(
     *,
     add: bool = False,
     fork_from: str | Path = "",
+    steal: bool = False,
     limit: int = 0,
 ) -> AsyncIterator[Begun]:
     """The run at `folder`, begun or gone on with: this very run, its documents read, its doors open."""
@@ -422,7 +430,7 @@ async def begun(
 
     documents = known or chosen(plan.recipe, tells, 0, stored(folder)) if given is None else _repeatable(given, plan)
     held = list(islice(documents, limit)) if limit else documents
-    async with opened(plan, folder, held, notice, models) as outside:
+    async with opened(plan, folder, held, notice, models, steal) as outside:
         await _same_run(outside.journal, plan, add, fork_from)
         if isinstance(held, Sequence):
             await outside.journal.remember("planned", planned_of(plan, held))
@@ -498,10 +506,9 @@ async def _same_run(journal: Journal, plan: Plan, add: bool, fork_from: str | Pa
     if before is None:
         if fork_from:
             await fork(journal, Path(fork_from))
-        await journal.remember("fingerprint", now)
-        await journal.remember("recipe", {**plan.recipe.model_dump(mode="json"), "root": str(plan.recipe.root.absolute())})
-        await journal.remember("skipped", plan.skipped())
-        await journal.remember("quotas", plan.quotas())
+        recipe = {**plan.recipe.model_dump(mode="json"), "root": str(plan.recipe.root.absolute())}
+        told = {"recipe": recipe, "skipped": plan.skipped(), "quotas": plan.quotas()}
+        await journal.put(*facts({**told, "fingerprint": now}))  # together: a run that has its fingerprint has them all
         return
     changed = sorted(k for k in {*now, *before} if now.get(k) != before.get(k))
     if add and set(changed) <= {"recipe.documents", "recipe.passes"}:

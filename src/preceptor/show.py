@@ -158,6 +158,18 @@ def _clock(seconds: float) -> str:
     return time.strftime("%H:%M:%S" if seconds >= 3600 else "%M:%S", time.gmtime(seconds))
 
 
+def checked(found: Any, json_: bool) -> int:
+    """What is not as it was written, and what to do; the number of faults is the exit code's."""
+    if json_:
+        json(found)
+    elif found.faults:
+        table(f"{found.folder} is damaged", ("where", "what", "what to do"), [(f.where, f.what, f.todo) for f in found.faults])
+    else:
+        bare = f"; {found.without} rows are older than sums" if found.without else ""
+        console.print(f"{found.folder}: {found.rows} rows are what was written{bare}; the database and the law hold.")
+    return len(found.faults)
+
+
 def ended(run: Any) -> None:
     """What a run made and threw away, and what to type next."""
     report(run.report, False)

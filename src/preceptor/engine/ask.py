@@ -25,6 +25,7 @@ from preceptor.draws import PIECE
 from preceptor.engine.journal import Journal, Write, clean, pack, unpack
 from preceptor.engine.money import FREE, NO_CAPS, NOTHING, Amounts, Caps, Price, Purse
 from preceptor.engine.permits import Permits
+from preceptor.engine.seals import insert
 from preceptor.errors import (
     Declined,
     Parked,
@@ -37,6 +38,7 @@ from preceptor.errors import (
 )
 from preceptor.models import most_tokens
 from preceptor.models.again import AGAIN, ASIDE
+from preceptor.points import reached
 from preceptor.types import Agent, Call, Completion, Message, Model, Reply, Request, Tool
 
 T = TypeVar("T")
@@ -48,12 +50,7 @@ SHOWN_CHARACTERS = 12_000
 OWN_ROLES = ("judge", "weak")
 """Roles that never fall to the teacher: who wants the teacher to judge itself says so in the recipe."""
 
-_CALL = (
-    "INSERT INTO calls (key, item, agent, model, request, completion, outcome, note, prompt_tokens, completion_tokens, "
-    "reasoning_tokens, cached_tokens, cost, started, ended, sample, attempt, epoch) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_USE = "INSERT INTO uses VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_CALL, _USE = insert("calls"), insert("uses")
 
 
 @runtime_checkable
@@ -166,9 +163,12 @@ class Outside:
                 ASIDE.set(permits.aside)  # in the call's own task: it ends with it
                 if self.closing:
                     raise asyncio.CancelledError
+                if self.journal.broken:
+                    raise self.journal.broken  # no answer is paid for that cannot be stored
                 price, purse = self.prices.get(model.name, FREE), self.purse
                 worst = self._worst(price, model, request, body)
                 await purse.reserve(worst, key)
+                reached("preceptor.call.sending")
                 started = time()
                 try:
                     completion = await self._completed(model, request, worst, key)
@@ -178,10 +178,14 @@ class Outside:
                 except BaseException as error:
                     self._lost(error, worst, key)
                     raise
+                reached("preceptor.call.answered")
                 cost = price.of(read.completion)
                 row = self._row(key, item, agent, model, request, body, read, cost.money, started)
                 try:
-                    await self.journal.put(row, *purse.settling(key))
+                    stored = self.journal.put(row, *purse.settling(key))
+                    reached("preceptor.call.queued")
+                    await stored
+                    reached("preceptor.call.stored")
                 finally:
                     purse.settle(worst, cost, key)
                 self.paid += 1
@@ -266,6 +270,7 @@ class JournaledAsk:
         self._recorded: dict[str, tuple[Any, ...]] | None = None
         self._answers: dict[str, asyncio.Task[Any]] = {}
         self._asked: set[str] = set()
+        self._lock, self._box = outside.journal.lock, item.encode()
 
     def __call__(
         self,
@@ -344,7 +349,11 @@ class JournaledAsk:
                 if key not in self._answers:  # two branches that ask the same at once share one answer
                     paying = self._outside.pay(key, self._item, agent, request, body, may_call)
                     self._answers[key] = self._outside.start(paying)
-                read = await asyncio.shield(self._answers[key])
+                self._lock.leave()  # while the item waits, its code cannot be what the process dies of
+                try:
+                    read = await asyncio.shield(self._answers[key])
+                finally:
+                    self._lock.enter(self._box)
             assert read is not None
             if read.outcome == "ok":
                 return made(agent, read)
@@ -388,6 +397,7 @@ class JournaledAsk:
         self, key: str, tool: Tool, arguments: Mapping[str, Any], body: str
     ) -> tuple[str | None, str | None]:
         """Result or error as JSON text, journaled behind us: a use that is lost is made again for nothing."""
+        await self._outside.journal.room()
         started = time()
         result: str | None = None
         error: str | None = None
@@ -398,6 +408,7 @@ class JournaledAsk:
             result = made
         except ToolError as told:
             error = clean(str(told))
+        reached("preceptor.use.made")
         row = (key, self._item, tool.name, tool.version, body, result, error, started, time() - started)
         self._outside.journal.post(Write(_USE, (*row, self._outside.journal.epoch)))
         return result, error

@@ -9,22 +9,21 @@ opened with mode=ro (SQLite before 3.51.3 can corrupt a WAL file when two connec
 import asyncio
 import contextlib
 import dataclasses
-import errno
-import fcntl
-import os
 import queue
-import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
-from preceptor.errors import ChangedRun, DiskFull, RunLocked, UserError
+from preceptor.engine.lock import Lock
+from preceptor.engine.seals import COLUMNS, broken, insert, missing, seal, with_seal
+from preceptor.errors import ChangedRun, DamagedRun, DiskFull, RunLocked, UserError
+from preceptor.points import reached
 
 SCHEMA = 1
 GROUP_ROWS = 256
@@ -32,6 +31,8 @@ GROUP_SECONDS = 0.025
 GROUP_PAUSE = 0.001
 GROUP_REPLIES = 12
 """Replies are not kept waiting for more than so many: a kill would lose them all."""
+QUEUED_ROWS = 4096
+"""Rows that may wait for the disk before whoever makes more of them waits too."""
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 
 
@@ -61,24 +62,30 @@ class _Put(NamedTuple):
 class Journal:
     """The one writer of a run folder. Open it, `await put(…)`, close it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, steal: bool = False) -> None:
         """Lock `folder` and open its journal, made if absent.
 
-        Raises RunLocked where another process has it, DiskFull where it cannot be written, UserError where a newer
-        Preceptor wrote it. What an earlier process had in the air when it died is charged here, at its worst case.
+        With `steal` it is taken from a process that holds it: that one writes nothing more and ends at its next commit.
+        Raises RunLocked where another process has it, DiskFull where it cannot be written, ChangedRun where a newer
+        Preceptor wrote it, DamagedRun where it cannot be read. What an earlier process had in the air when it died is
+        charged here, at its worst case.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.path = folder / "run.db"
         self.broken: Exception | None = None
         self.closed = False
-        self._lock = _locked(folder / "run.lock")
+        self.queued = 0
+        """Rows that wait for the disk."""
+        self._eased = asyncio.Event()
+        self.lock = Lock(folder / "run.lock", steal)
         try:
+            reached("preceptor.journal.locked")
             self._db = _writer(self.path)
             self.epoch = _begun(self._db)
+            reached("preceptor.journal.begun")
             self._reader = reader(folder)
         except BaseException as error:
-            os.close(self._lock)
+            self.lock.release()
             if isinstance(error, sqlite3.Error):
                 raise _translated(error, self.path) from error
             raise
@@ -97,8 +104,15 @@ class Journal:
         if self.broken:
             done.set_exception(self.broken)
         else:
+            self.queued += len(writes)
             self._queue.put(_Put(writes, done))
         return done
+
+    async def room(self) -> None:
+        """Few enough rows wait for the disk. Who makes rows without waiting for them to be stored asks this first."""
+        while self.queued > QUEUED_ROWS and not self.broken:
+            self._eased.clear()
+            await self._eased.wait()
 
     def post(self, *writes: Write) -> None:
         """Like `put`, for what may be made again for nothing if it is lost; a failure shows at the next put."""
@@ -106,8 +120,7 @@ class Journal:
 
     async def remember(self, key: str, value: Any) -> None:
         """Store `value` (JSON) under `key` in the run's own facts."""
-        sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
-        await self.put(Write(sql, (key, pack(value))))
+        await self.put(*facts({key: value}))
 
     def close(self, clean: bool = True) -> None:
         """Write what is queued, mark the epoch as closed if nothing is in the air, and let the run go."""
@@ -118,21 +131,26 @@ class Journal:
         self._thread.join()
         try:
             if clean and not self.broken:
+                reached("preceptor.journal.closing")
                 self._db.execute("UPDATE spend SET closed = 1 WHERE epoch = ?", (self.epoch,))
+                reached("preceptor.journal.closed")
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                reached("preceptor.journal.folded")
         except sqlite3.Error as error:
             self.broken = self.broken or _translated(error, self.path)
         finally:
             self._reader.close()
             self._db.close()
-            os.close(self._lock)
+            self.lock.release()
 
     def _write(self) -> None:
         """The writer thread: groups of puts, one commit each."""
         while first := self._queue.get():
             group, last = self._gathered(first)
+            reached("preceptor.journal.gathered")
             outcome = self._committed(group)
-            _tell(group, outcome)
+            self._tell(group, outcome)
+            reached("preceptor.journal.told")
             if last:
                 return
 
@@ -172,14 +190,34 @@ class Journal:
             return [outcome for put in group for outcome in self._committed([put])]
         except sqlite3.Error as error:
             self.broken = _translated(error, self.path)
+        except OSError as error:
+            self.broken = _full(error, self.path)
         except RunLocked as error:
             self.broken = error
         return [self.broken] * len(group)
+
+    def _tell(self, group: list[_Put], outcomes: list[Exception | None]) -> None:
+        """Resolve the futures in their own loop: one wake-up for the whole group."""
+        loop = group[0].done.get_loop()
+        with contextlib.suppress(RuntimeError):  # a closed loop: whoever waited is gone, what was committed stays committed
+            loop.call_soon_threadsafe(self._resolve, group, outcomes)
+
+    def _resolve(self, group: list[_Put], outcomes: list[Exception | None]) -> None:
+        for put, outcome in zip(group, outcomes, strict=True):
+            self.queued -= len(put.writes)
+            if put.done.cancelled():
+                continue
+            if outcome is None:
+                put.done.set_result(None)
+            else:
+                put.done.set_exception(outcome)
+        self._eased.set()
 
     def _transaction(self, group: Iterable[_Put]) -> None:
         run = self._db.execute
         run("BEGIN IMMEDIATE")
         try:
+            reached("preceptor.journal.transaction")
             epoch = run("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
             if epoch is None or int(epoch[0]) != self.epoch:
                 raise RunLocked(f"another process has taken over {self.folder}; this one stops writing")
@@ -188,7 +226,10 @@ class Journal:
                     touched = run(sql, values).rowcount
                     if rows is not None and touched != rows:
                         raise Doubled(f"{touched} rows where {rows} had to be")
+                reached("preceptor.journal.half")
+            reached("preceptor.journal.written")
             run("COMMIT")
+            reached("preceptor.journal.committed")
         except BaseException:
             if self._db.in_transaction:
                 run("ROLLBACK")
@@ -211,7 +252,7 @@ def reader(folder: Path) -> sqlite3.Connection:
     path = folder / "run.db"
     if not path.exists():
         raise UserError(f"no run at {folder}: there is no run.db in it; `preceptor run RECIPE` makes one")
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+    db = with_seal(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False))
     try:
         _check_schema(db, path)
     except sqlite3.OperationalError as error:
@@ -223,27 +264,49 @@ def reader(folder: Path) -> sqlite3.Connection:
         wal = path.with_name("run.db-wal")
         if wal.exists() and wal.stat().st_size:
             raise
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+        db = with_seal(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False))
         _check_schema(db, path)
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise damaged(path, str(error)) from error
     return db
 
 
 async def fork(journal: Journal, source: Path) -> int:
-    """Give `journal` every reply that the run at `source` has paid for; returns how many. They cost nothing here."""
+    """Give `journal` every reply that the run at `source` has paid for; returns how many. They cost nothing here.
+
+    Rows that a disk has changed are left out, and all that comes after a place that cannot be read: they are bought again.
+    """
     old, given = reader(source), 0
+    sealed = {table for table in ("calls", "uses") if table not in set(missing(old))}
     try:
         for table in ("calls", "uses"):
-            cursor = old.execute(f"SELECT * FROM {table}")
-            names = [column[0] for column in cursor.description]
-            marks, epoch = ", ".join("?" * len(names)), names.index("epoch")
-            sql = f"INSERT INTO {table} VALUES ({marks}) ON CONFLICT (key) DO NOTHING"
-            while rows := cursor.fetchmany(GROUP_ROWS):
-                kept = [(*row[:epoch], 0, *row[epoch + 1 :]) for row in rows]
-                await journal.put(*(Write(sql, row, None) for row in kept))
+            names = COLUMNS[table]
+            sql = f"{insert(table)} ON CONFLICT (key) DO NOTHING"
+            intact = f"WHERE NOT {broken(table)}" if table in sealed else ""
+            cursor = old.execute(f"SELECT {', '.join(names)} FROM {table} {intact}")
+            while rows := _readable(cursor):
+                await journal.put(*(Write(sql, (*row[:-1], 0), None) for row in rows))
+                reached("preceptor.fork.copied")
                 given += len(rows) if table == "calls" else 0
     finally:
         old.close()
     return given
+
+
+def _readable(cursor: sqlite3.Cursor) -> list[Any]:
+    try:
+        return cursor.fetchmany(GROUP_ROWS)
+    except sqlite3.DatabaseError:
+        return []
+
+
+def facts(values: Mapping[str, Any]) -> list[Write]:
+    """The run's own facts, stored together, each with its sum."""
+    sql = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+    packed = {key: pack(value) for key, value in values.items()}
+    sums = {f"sum of {key}": str(seal(value)) for key, value in packed.items()}
+    return [Write(sql, fact) for fact in (packed | sums).items()]
 
 
 def pack(value: Any) -> str:
@@ -274,51 +337,48 @@ def unpack(text: str) -> Any:
 # ── opening ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _locked(path: Path) -> int:
-    """A descriptor that holds the run. The kernel lets go of it when the process dies, however it dies."""
-    handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        told = os.pread(handle, 4096, 0)
-        os.close(handle)
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-            raise
-        raise RunLocked(_who(path, told)) from None
-    mine = {"pid": os.getpid(), "host": socket.gethostname(), "started": time.strftime("%Y-%m-%d %H:%M:%S%z")}
-    try:
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, orjson.dumps(mine), 0)
-    except OSError as error:
-        os.close(handle)
-        raise DiskFull(f"cannot write {path}: {error.strerror}; make room there, then type the same command") from None
-    return handle
-
-
-def _who(path: Path, told: bytes) -> str:
-    try:
-        who = orjson.loads(told)
-        owner = f"process {who['pid']} on {who['host']}, since {who['started']}"
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        owner = "another process, which has not said which"
-    return f"{path.parent} is being written by {owner}. Wait for it or stop it; `preceptor status` reads it meanwhile"
-
-
 def _writer(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    db = with_seal(sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512))
     for pragma in ("journal_mode = wal", "synchronous = FULL", "busy_timeout = 10000", "cache_size = -16000"):
         db.execute(f"PRAGMA {pragma}")
+    reached("preceptor.journal.opened")
     if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
         _check_schema(db, path)
-    db.executescript("BEGIN;" + files("preceptor.engine").joinpath("schema.sql").read_text("utf-8") + "COMMIT;")
+        if tables_changed(db):
+            raise damaged(path, "its tables are not those that were made")
+    grown = "".join(f"ALTER TABLE {table} ADD COLUMN sum INTEGER;" for table in missing(db) if _there(db, table))
+    tables = files("preceptor.engine").joinpath("schema.sql").read_text("utf-8")
+    db.executescript(f"BEGIN IMMEDIATE; {grown} {tables} COMMIT;")
     db.execute("INSERT INTO meta VALUES ('schema', ?) ON CONFLICT DO NOTHING", (str(SCHEMA),))
+    if _fact(db, "tables") != (made := _tables(db)):
+        db.execute("INSERT OR REPLACE INTO meta VALUES ('tables', ?)", (made,))
+    reached("preceptor.journal.tables")
     return db
+
+
+def tables_changed(db: sqlite3.Connection) -> bool:
+    """Whether the tables' own definitions are others than those that were made."""
+    return _fact(db, "tables") not in ("", _tables(db))
+
+
+def _fact(db: sqlite3.Connection, key: str) -> str:
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _tables(db: sqlite3.Connection) -> str:
+    return str(seal(*(text for (text,) in db.execute("SELECT sql FROM sqlite_master ORDER BY name"))))
+
+
+def _there(db: sqlite3.Connection, table: str) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchone() is not None
 
 
 def _begun(db: sqlite3.Connection) -> int:
     """A new epoch; what earlier epochs left open is charged, because it may have been billed."""
     with db:
         db.execute("BEGIN IMMEDIATE")
+        reached("preceptor.journal.begin")
         row = db.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
         epoch = int(row[0]) + 1 if row else 1
         set_epoch = "INSERT INTO meta VALUES ('epoch', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
@@ -342,30 +402,27 @@ def _check_schema(db: sqlite3.Connection, path: Path) -> None:
 def _translated(error: sqlite3.Error, path: Path) -> Exception:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _FULL:
-        return DiskFull(
-            f"cannot write {path}: {error}. Everything acknowledged is stored; "
-            f"make room in {path.parent}, then type the same command"
-        )
+        return _full(error, path)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return RunLocked(f"another process holds {path}: {error}")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return damaged(path, str(error))
     return error
 
 
-def _tell(group: list[_Put], outcomes: list[Exception | None]) -> None:
-    """Resolve the futures in their own loop: one wake-up for the whole group."""
-    loop = group[0].done.get_loop()
-    with contextlib.suppress(RuntimeError):  # a closed loop: whoever waited is gone, what was committed stays committed
-        loop.call_soon_threadsafe(_resolve, group, outcomes)
+def _full(error: Exception, path: Path) -> DiskFull:
+    return DiskFull(
+        f"cannot write {path}: {error}. Everything acknowledged is stored; "
+        f"make room in {path.parent}, then type the same command"
+    )
 
 
-def _resolve(group: list[_Put], outcomes: list[Exception | None]) -> None:
-    for put, outcome in zip(group, outcomes, strict=True):
-        if put.done.cancelled():
-            continue
-        if outcome is None:
-            put.done.set_result(None)
-        else:
-            put.done.set_exception(outcome)
+def damaged(path: Path, what: str) -> DamagedRun:
+    """What to say of a journal that is not what was written."""
+    return DamagedRun(
+        f"{path} is damaged: {what}. `preceptor fsck {path.parent}` says what is; put a copy back, or start a new run that "
+        f"takes over every reply that is whole: preceptor run RECIPE --into NEW_FOLDER --fork {path.parent}"
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from preceptor.engine.journal import Journal, Write
 from preceptor.errors import BudgetSpent
 from preceptor.models.fit import most_added
+from preceptor.points import reached
 from preceptor.types import Completion, Request
 
 NANO = 1_000_000_000
@@ -223,6 +224,7 @@ class Purse:
                     await asyncio.shield(self._raising)
                     for name, pot in self._pots.items():
                         pot.allowance = raised[name]
+                    reached("preceptor.money.raised")
                 finally:
                     self._raising = None
             else:

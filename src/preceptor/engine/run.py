@@ -24,6 +24,7 @@ from preceptor.engine.journal import Journal
 from preceptor.engine.store import STATUSES, Item, Store, kept, planned, quarantined
 from preceptor.engine.target import Target, twins_marked
 from preceptor.errors import Parked, RunError, StepError, UserError
+from preceptor.points import reached
 from preceptor.types import Ask, Dropped, Produced, Trace
 
 CHUNK = 64
@@ -98,6 +99,7 @@ async def run(
     telling = asyncio.get_running_loop().create_task(floor.telling())
     try:
         with _stopped_by_signals(floor, signals):
+            await floor.mourn()
             async for item in _plan(items, outside.journal, floor):
                 await floor.admit(item)
             await floor.idle()
@@ -110,6 +112,7 @@ async def run(
                 if came is not False:
                     await floor.replay()
             cut_off = await floor.leave(drain)
+            reached("preceptor.run.left")
         await floor.settle()
         progress = floor.progress()
         if tell:
@@ -130,9 +133,12 @@ async def _plan(items: Iterable[Item], journal: Journal, floor: "_Floor") -> Asy
     """
     source: Iterator[Item] = iter(items)
     while not floor.ending and (chunk := await asyncio.to_thread(lambda: list(islice(source, CHUNK)))):
-        await journal.put(*planned(chunk))
-        ids = [item.id for item in chunk]
-        to_do, begun = floor.store.to_do(ids), floor.store.begun(ids)
+        known = floor.store.known([item.id for item in chunk])
+        if new := [item for item in chunk if item.id not in known]:
+            await journal.put(*planned(new))
+            reached("preceptor.items.planned")
+        begun = floor.store.begun(list(known))
+        to_do = {item.id for item in chunk if known.get(item.id, True)}
         if floor.target:
             floor.target.planned([(item.id, item.skill) for item in chunk], to_do)
         for item in chunk:
@@ -177,12 +183,15 @@ class _Floor:
         """The item is worked and kept; or it is parked, dropped or quarantined; or the run is stopped."""
         try:
             ask = self.door(item)
+            self.outside.journal.lock.enter(item.id.encode())
             try:
                 produced = await self.work(item, ask)
             except StepError as error:
                 produced = _dropped_whole(item, error)
             ask.finish()
+            reached("preceptor.item.worked")
             await self.outside.journal.put(*kept(item, produced))
+            reached("preceptor.item.kept")
             if self.target:
                 self.target.decided(item.id)
             self.examples.update(e.status for e in produced.examples)
@@ -193,6 +202,7 @@ class _Floor:
         except BaseException as error:
             await self._failed(item, error)
         finally:
+            self.outside.journal.lock.leave()
             self.active.pop(item.id, None)
             self.outside.fresh.discard(item.id)
             self.outside.eased.set()
@@ -205,6 +215,7 @@ class _Floor:
         elif all(isinstance(e, Parked) for e in leaves):
             self.parked.add(item.id)
         elif not self.stopping:
+            reached("preceptor.item.failed")
             text = "".join(traceback.format_exception(error))
             crash = digest(*(f"{type(e).__name__}{_place(e)}" for e in leaves))
             last, times = self.store.crash(item.id)
@@ -215,12 +226,20 @@ class _Floor:
             except RunError as full:
                 self.stop(full)
 
+    async def mourn(self) -> None:
+        """The item whose own code was running when the last process died is remembered for it; see `store.died`."""
+        journal = self.outside.journal
+        if suspect := journal.lock.last:
+            journal.lock.last = ""
+            await journal.put(*self.store.struck(suspect))
+
     # ── the flow of items ────────────────────────────────────────────────────────────────────────────────────────
 
     async def admit(self, item: Item) -> None:
         """The item is at work, as soon as few enough calls wait."""
         most = self.ahead * self.outside.slots
         await asyncio.sleep(0)  # what was admitted before asks its first question first
+        await self.outside.journal.room()
         while not self.ending and (self.outside.air >= most or len(self.active) >= most):
             await self._eased()
         if not self.ending:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from preceptor.draws import digest
-from preceptor.engine.journal import Write, clean, reader, unpack
+from preceptor.engine.journal import Write, clean, reader, tables_changed, unpack
 from preceptor.engine.nodes import Lineage, laid_out, to_json
+from preceptor.engine.seals import change, insert, missing
 from preceptor.errors import UserError
 from preceptor.types import Document, Dropped, Example, Named, Produced, Verdict
 
@@ -17,6 +18,7 @@ STATES = ("finished", "dropped", "quarantined", "pending")
 STATUSES = ("accepted", "rejected", "surplus")
 CRASHES = 3
 """The same crash so often, and the item is not tried again."""
+PAGE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +47,11 @@ class Stored:
 
 # ── writing: every function gives the writes of one put ──────────────────────────────────────────────────────────
 
-_ITEM = (
-    "INSERT INTO items (id, pass, place, document, source, skill) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
-)
-_NODE = "INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
-_VERDICT = "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_TWIN = "INSERT INTO twins VALUES (?, ?, ?)"
-_MARK = (
-    "UPDATE items SET state = ?, reason = ?, crash = ?, crashes = ?, ended = ? "
-    "WHERE id = ? AND state IN ('pending', 'quarantined')"
-)
+_ITEM = f"{insert('items')} ON CONFLICT (id) DO NOTHING"
+_NODE, _EVENT, _VERDICT, _TWIN = (insert(table) for table in ("nodes", "events", "verdicts", "twins"))
+_OPEN = "WHERE id = ?6 AND state IN ('pending', 'quarantined')"
+_MARK = f"{change('items', 'state', 'reason', 'crash', 'crashes', 'ended')} {_OPEN}"
+_STATUS = f"{change('nodes', 'status')} WHERE item = ?2 AND key = ?3"
 
 
 def planned(items: Iterable[Item]) -> list[Write]:
@@ -63,7 +59,7 @@ def planned(items: Iterable[Item]) -> list[Write]:
     writes = []
     for item in items:
         d = item.document
-        row = (item.id, item.pass_number, item.place, d.id, d.source, item.skill)
+        row = (item.id, item.pass_number, item.place, d.id, d.source, item.skill, "pending", "", "", 0, None)
         writes += [Write(_ITEM, row, None), *documents_kept([d])]
     return writes
 
@@ -108,22 +104,30 @@ def quarantined(item: str, trace: str, crash: str, crashes: int) -> Write:
     return Write(_MARK, ("quarantined", clean(trace), crash, crashes, time.time(), item))
 
 
+def died(item: str, calls: int, deaths: int) -> Write:
+    """The process died while the item's own code was on the processor, so often at the same place: after `calls` replies.
+    After CRASHES deaths the item is set aside, so that it cannot end every run there is."""
+    crash = f"died after {calls} replies"
+    if deaths < CRASHES:
+        return Write(_MARK, ("pending", "", crash, deaths, None, item), None)
+    reason = f"the process died {deaths} times while this item was worked, each time after {calls} replies"
+    return Write(_MARK, ("quarantined", reason, crash, deaths, time.time(), item), None)
+
+
 def made_surplus(rows: Iterable[Stored]) -> list[Write]:
     """These rows passed, but their cells were full."""
-    sql = "UPDATE nodes SET status = 'surplus' WHERE item = ? AND key = ? AND status = 'accepted'"
-    return [Write(sql, (row.item, row.key)) for row in rows]
+    return [Write(f"{_STATUS} AND status = 'accepted'", ("surplus", row.item, row.key)) for row in rows]
 
 
 def rechecked(row: Stored, generation: int, verdicts: Sequence[Verdict], status: str) -> list[Write]:
     """New verdicts beside the older ones, and what the row is by them."""
-    update = Write("UPDATE nodes SET status = ? WHERE item = ? AND key = ?", (status, row.item, row.key))
-    return [*_said(row.item, row.key, generation, verdicts), update]
+    return [*_said(row.item, row.key, generation, verdicts), Write(_STATUS, (status, row.item, row.key))]
 
 
 def _said(item: str, example: str, generation: int, verdicts: Sequence[Verdict]) -> list[Write]:
     now, at = time.time(), (item, example, generation)
     said = [
-        (v.check, v.version, v.outcome, clean(v.evidence), clean(v.hint), v.decides, v.by, now) for v in verdicts
+        (v.check, v.version, v.outcome, clean(v.evidence), clean(v.hint), int(v.decides), v.by, now) for v in verdicts
     ]
     return [Write(_VERDICT, (*at, n, *verdict)) for n, verdict in enumerate(said)]
 
@@ -148,7 +152,10 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         """Raises UserError where there is no run at `folder`."""
+        self.folder = folder
         self._db = reader(folder)
+        self.without_sums = set(missing(self._db))
+        """Tables of a run that an older Preceptor wrote, whose rows have no sums."""
 
     def close(self) -> None:
         self._db.close()
@@ -156,6 +163,10 @@ class Store:
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """The rows of any query, for reports that this file does not know."""
         return self._db.execute(sql, values).fetchall()
+
+    def each(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Any]:
+        """The rows of a query one by one, for tables that are larger than memory."""
+        yield from self._db.execute(sql, values)
 
     @contextmanager
     def instant(self) -> Iterator[None]:
@@ -169,6 +180,10 @@ class Store:
         finally:
             self._db.execute("COMMIT")
 
+    def tables_changed(self) -> bool:
+        """Whether a disk has changed what the tables are."""
+        return tables_changed(self._db)
+
     def meta(self, key: str) -> Any:
         """The fact that the run stored under `key`; None where there is none."""
         found = self.rows("SELECT value FROM meta WHERE key = ?", (key,))
@@ -180,12 +195,12 @@ class Store:
         """How many items are in each state."""
         return dict.fromkeys(STATES, 0) | dict(self.rows("SELECT state, count(*) FROM items GROUP BY state"))
 
-    def to_do(self, ids: Sequence[str]) -> set[str]:
-        """Which of these items are pending, or quarantined and worth another try."""
+    def known(self, ids: Sequence[str]) -> dict[str, bool]:
+        """Those of these items that are planned already, and whether they are to do: pending, or quarantined and worth
+        another try."""
         marks = ", ".join("?" * len(ids))
-        sql = f"SELECT id FROM items WHERE id IN ({marks}) AND "
-        sql += "(state = 'pending' OR state = 'quarantined' AND crashes < ?)"
-        return {row[0] for row in self.rows(sql, (*ids, CRASHES))}
+        sql = f"SELECT id, state = 'pending' OR state = 'quarantined' AND crashes < ? FROM items WHERE id IN ({marks})"
+        return {row[0]: bool(row[1]) for row in self.rows(sql, (CRASHES, *ids))}
 
     def begun(self, ids: Sequence[str]) -> set[str]:
         """Which of these items have a reply or a tool's result in the journal."""
@@ -193,9 +208,16 @@ class Store:
         sql = " UNION ".join(f"SELECT item FROM {table} WHERE item IN ({marks})" for table in ("calls", "uses"))
         return {row[0] for row in self.rows(sql, (*ids, *ids))}
 
-    def pending(self) -> list[str]:
-        """The ids of all pending items, in plan order."""
-        return [row[0] for row in self.rows("SELECT id FROM items WHERE state = 'pending' ORDER BY pass, place, id")]
+    def pending(self) -> Iterator[str]:
+        """The ids of all pending items in plan order, read as they are wanted: there may be a million."""
+        after: tuple[Any, ...] = (-1, -1, "")
+        sql = (
+            "SELECT pass, place, id FROM items WHERE state = 'pending' AND (pass, place, id) > (?, ?, ?) "
+            f"ORDER BY pass, place, id LIMIT {PAGE}"
+        )
+        while page := self.rows(sql, after):
+            yield from (row[2] for row in page)
+            after = page[-1]
 
     def item(self, item: str) -> Item:
         """The item as it was planned, with its document."""
@@ -215,6 +237,15 @@ class Store:
         """The bug that struck the item last, and how often in a row."""
         ((crash, crashes),) = self.rows("SELECT crash, crashes FROM items WHERE id = ?", (item,))
         return crash, crashes
+
+    def struck(self, item: str) -> list[Write]:
+        """What is to be stored of a death that the item is suspected of; nothing where it is not open."""
+        found = self.rows("SELECT crash, crashes FROM items WHERE id = ? AND state IN ('pending', 'quarantined')", (item,))
+        if not found:
+            return []
+        ((calls,),) = self.rows("SELECT count(*) FROM calls WHERE item = ?", (item,))
+        ((crash, times),) = found
+        return [died(item, calls, times + 1 if crash == f"died after {calls} replies" else 1)]
 
     # ── rows and drops ───────────────────────────────────────────────────────────────────────────────────────────
 

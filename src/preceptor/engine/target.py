@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from preceptor.engine.journal import Journal, Write
+from preceptor.engine.seals import change
 from preceptor.errors import ChangedRun
 
 CANDIDATES = 20
@@ -25,10 +26,10 @@ _ROWS = (
     "SELECT n.key, n.id, n.kind, n.status, n.reason, coalesce(t.twin, n.id) FROM nodes AS n "
     "LEFT JOIN twins AS t ON t.item = n.item AND t.example = n.key WHERE n.item = ? AND n.type = 'example' ORDER BY n.rowid"
 )
-_MARK = "UPDATE nodes SET status = ?, reason = ? WHERE item = ? AND key = ?"
+_MARK = f"{change('nodes', 'status', 'reason')} WHERE item = ?3 AND key = ?4"
 _BEYOND = (
-    "UPDATE nodes SET status = 'surplus', reason = ? WHERE type = 'example' AND status = 'accepted' AND item IN "
-    "(SELECT id FROM items WHERE (pass, place, skill) > (SELECT pass, place, skill FROM items WHERE id = ?))"
+    f"{change('nodes', 'status', 'reason')} WHERE type = 'example' AND status = 'accepted' AND item IN "
+    "(SELECT id FROM items WHERE (pass, place, skill) > (SELECT pass, place, skill FROM items WHERE id = ?3))"
 )
 
 
@@ -126,7 +127,7 @@ class Target:
 
     async def close(self) -> None:
         """Every row that stands where it should is stored so; where the run is over, what was made beyond is surplus."""
-        beyond = [Write(_BEYOND, (BEYOND, self._last), None)] if self.over and self._last else []
+        beyond = [Write(_BEYOND, ("surplus", BEYOND, self._last), None)] if self.over and self._last else []
         await self._journal.put(*beyond)
 
     def why(self, whole: bool) -> str:

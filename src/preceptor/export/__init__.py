@@ -1,6 +1,7 @@
 """A run as a dataset: rows, preference pairs, everything thrown away with its reason, and a card that says it all."""
 
 import re
+import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,13 +9,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from preceptor.engine.fsck import intact
 from preceptor.engine.report import quotas
-from preceptor.engine.store import Store, Stored
-from preceptor.errors import MissingExtra
-from preceptor.export.files import write_jsonl, write_parquet, write_text
+from preceptor.engine.store import STATUSES, Store, Stored
+from preceptor.errors import DamagedRun, MissingExtra
+from preceptor.export.files import write_jsonl, write_parquet
+from preceptor.export.place import MANIFEST, place
 from preceptor.export.preference import pairs_of
 from preceptor.export.rows import Reasoning, row_of
 from preceptor.export.tokens import counter
+from preceptor.files import staged
 from preceptor.prompts import fill
 from preceptor.skill import Skill, load_skill
 from preceptor.types import Example
@@ -40,19 +44,47 @@ def export(
     """Write the run's accepted rows and all beside them into a folder (default: `dataset` in the run's own).
 
     With `actions`, rows with tools are written in the ACTION form that their skill defines, as text without tool calls.
-    A pure function of what the run holds: exported twice, the files are the same.
+    A pure function of what the run holds: exported twice, the files are the same. The folder goes from the older dataset to
+    the new one in one step. Raises DamagedRun where what is stored is not what was written; nothing is exported then.
     """
     folder = into or run / "dataset"
+    made: dict[str, Sequence[Any]] = {}
     store = Store(run)
     try:
         with store.instant():
-            return _written(store, folder, reasoning, tokenizer, actions)
+            place(folder, lambda aside: _written(store, aside, reasoning, tokenizer, actions, made))
     finally:
         store.close()
+    names = tuple(dict.fromkeys((*made, MANIFEST)))
+    rows, pairs, rejected, dropped = (len(made[f"{n}.jsonl"]) for n in ("rows", "preference", "rejected", "dropped"))
+    return Exported(folder, rows, pairs, rejected, dropped, names)
 
 
-def _written(store: Store, folder: Path, reasoning: Reasoning, tokenizer: str, actions: bool) -> Exported:
-    held = list(store.examples())
+def _held(store: Store) -> tuple[list[Stored], list[Stored]]:
+    """All examples and all drops, none of them changed by a disk, and none left out by a broken index."""
+    counted = intact(store)
+    try:
+        held, dropped = list(store.examples()), list(store.dropped())
+    except (KeyError, sqlite3.DatabaseError) as error:  # an index that leads nowhere, or to a page that is none
+        raise _damaged(store, f"{error} cannot be found") from error
+    read = Counter(s.node.status for s in held) + Counter({"dropped": len(dropped)})
+    if any(counted.get(name, 0) != read[name] for name in (*STATUSES, "dropped")):
+        raise _damaged(store, f"of {sum(counted.values())} rows an index leaves some out")
+    return held, dropped
+
+
+def _damaged(store: Store, what: str) -> DamagedRun:
+    return DamagedRun(
+        f"{store.folder} is damaged: {what}. Nothing of it is written. "
+        f"`preceptor fsck {store.folder}` says what is wrong, and what to do"
+    )
+
+
+def _written(
+    store: Store, folder: Path, reasoning: Reasoning, tokenizer: str, actions: bool, made: dict[str, Sequence[Any]]
+) -> dict[str, int | None]:
+    """Every file of the dataset, in a folder that is empty; the rows of each also go into `made`, by the file's name."""
+    held, lost = _held(store)
     named, count = counter(tokenizer)
     recipe = store.meta("recipe") or {}
     rows = {
@@ -70,22 +102,22 @@ def _written(store: Store, folder: Path, reasoning: Reasoning, tokenizer: str, a
             "source": _source(s),
             "id": s.key,
         }
-        for s in store.dropped()
+        for s in lost
     ]
-    files = []
-    for name, made in (("rows", rows["accepted"]), ("preference", pairs)):
-        files.append(write_jsonl(made, folder / f"{name}.jsonl"))
+    for name, kept in (("rows", rows["accepted"]), ("preference", pairs)):
+        made[write_jsonl(kept, folder / f"{name}.jsonl").name] = kept
         try:
-            files.append(write_parquet(made, folder / f"{name}.parquet"))
+            made[write_parquet(kept, folder / f"{name}.parquet").name] = kept
         except MissingExtra:
             continue
-    for name, lost in (("rejected", rows["rejected"]), ("surplus", rows["surplus"]), ("dropped", dropped)):
-        files.append(write_jsonl(lost, folder / f"{name}.jsonl"))
-    best = {file.stem: file.name for file in sorted(files) if file.stem in ("rows", "preference")}  # Parquet, where it is there
+    for name, beside in (("rejected", rows["rejected"]), ("surplus", rows["surplus"]), ("dropped", dropped)):
+        made[write_jsonl(beside, folder / f"{name}.jsonl").name] = beside
+    tables = {name: len(kept) for name, kept in made.items()}
+    best = {Path(n).stem: n for n in sorted(made) if Path(n).stem in ("rows", "preference")}  # Parquet, where it is there
     card = card_of(store, held, rows["accepted"], pairs, best, tokenizer=named, reasoning=reasoning)
-    files.append(write_text(card, folder / "README.md"))
-    names = tuple(dict.fromkeys(file.name for file in files))
-    return Exported(folder, len(rows["accepted"]), len(pairs), len(rows["rejected"]), len(dropped), names)
+    staged(folder / "README.md", card)
+    made["README.md"] = ()
+    return {**tables, "README.md": None}
 
 
 def skill_of(name: str, recipe: Mapping[str, Any]) -> Skill:

@@ -1,7 +1,6 @@
-"""Rows into files: JSONL always, Parquet where pyarrow is there; written aside, synced, then renamed."""
+"""Rows into files: JSONL always, Parquet where pyarrow is there."""
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,12 @@ import orjson
 
 from preceptor.errors import MissingExtra
 from preceptor.export.rows import JSON_COLUMNS
+from preceptor.files import staged
 
 
 def write_jsonl(rows: Sequence[dict[str, Any]], file: Path) -> Path:
-    """One JSON object a line; the file is there whole or not at all."""
-    return _whole(file, lambda aside: aside.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows)))
+    """One JSON object a line, on the disk."""
+    return staged(file, b"".join(orjson.dumps(row) + b"\n" for row in rows))
 
 
 def write_parquet(rows: Sequence[dict[str, Any]], file: Path) -> Path:
@@ -34,7 +34,7 @@ def write_parquet(rows: Sequence[dict[str, Any]], file: Path) -> Path:
         fields.append(pa.field(name, column.type))
     note = orjson.dumps({"info": {"features": features}})
     table = pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata={"huggingface": note}))
-    return _whole(file, lambda aside: parquet.write_table(table, aside, compression="zstd"))
+    return staged(file, lambda aside: parquet.write_table(table, aside, compression="zstd"))
 
 
 def _column(pa: Any, name: str, values: list[Any]) -> tuple[Any, dict[str, Any]]:
@@ -47,27 +47,3 @@ def _column(pa: Any, name: str, values: list[Any]) -> tuple[Any, dict[str, Any]]
     if isinstance(values[0], int):
         return pa.array(values, type=pa.int64()), {"dtype": "int64", "_type": "Value"}
     return pa.array([str(v) for v in values], type=pa.string()), {"dtype": "string", "_type": "Value"}
-
-
-def _whole(file: Path, write: Callable[[Path], Any]) -> Path:
-    """What `write` puts into a file aside becomes `file` in one step, after it is on the disk."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        write(aside)
-        with aside.open("rb+") as handle:
-            os.fsync(handle.fileno())
-        aside.replace(file)
-        folder = os.open(file.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    finally:
-        aside.unlink(missing_ok=True)
-    return file
-
-
-def write_text(text: str, file: Path) -> Path:
-    """The text as a file, whole or not at all."""
-    return _whole(file, lambda aside: aside.write_text(text, encoding="utf-8"))

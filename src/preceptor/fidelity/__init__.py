@@ -21,6 +21,7 @@ from preceptor.engine import run as engine
 from preceptor.engine.store import Item, Store
 from preceptor.errors import UserError
 from preceptor.factory import door, opened, work
+from preceptor.files import whole
 from preceptor.flows.flow3_refine import refine
 from preceptor.flows.row import task_of
 from preceptor.plan import Plan
@@ -98,8 +99,7 @@ def trial(folder: Path, kinds: int, seed: int, documents: Sequence[str], skills:
                 f"no trial in {folder}; begin one, such as: preceptor fidelity {folder} --draw 40 --seed 1 "
                 "--documents 'notes/**/*.md'"
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        plan_file.write_bytes(orjson.dumps(drawn(kinds, seed, documents, skills, edits), option=orjson.OPT_INDENT_2))
+        whole(plan_file, orjson.dumps(drawn(kinds, seed, documents, skills, edits), option=orjson.OPT_INDENT_2))
     plan = orjson.loads(plan_file.read_bytes())
     return asyncio.run(_trial(folder, plan))
 

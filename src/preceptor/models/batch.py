@@ -18,7 +18,8 @@ from typing import Any
 
 import orjson
 
-from preceptor.errors import DiskFull, Parked, RecipeError
+from preceptor.errors import Parked, RecipeError
+from preceptor.files import sync_folder, told_of, whole
 from preceptor.models import fit as fits
 from preceptor.models import reply as replies
 from preceptor.models.limits import Fault, Notice
@@ -130,16 +131,14 @@ class BatchModel:
         full = len(self._current_ids) + len(new) > MOST_LINES
         if self._current is None or handed_out or full:
             self._current, self._current_ids = self._next_file(), set()
-        try:
+        with told_of(self._current):
             made = not self._current.exists()
             with self._current.open("ab") as out:
                 out.write(b"".join(new.values()))
                 out.flush()
                 os.fsync(out.fileno())
             if made:
-                _sync_folder(self.folder)
-        except OSError as error:
-            raise DiskFull(f"{self._current} cannot be written: {error.strerror}") from None
+                sync_folder(self.folder)
         self._current_ids |= set(new)
 
     def _next_file(self) -> Path:
@@ -154,11 +153,11 @@ class BatchModel:
         known: set[str] = set()
         for path in self._requests():
             raw = path.read_bytes()
-            whole = raw[: raw.rfind(b"\n") + 1]
-            if len(whole) < len(raw):
-                _replace(path, whole)
+            kept = raw[: raw.rfind(b"\n") + 1]
+            if len(kept) < len(raw):
+                whole(path, kept)
                 self._notice(f"{path}: its last line was cut off by a crash and is written anew")
-            for number, row in enumerate(whole.splitlines(), 1):
+            for number, row in enumerate(kept.splitlines(), 1):
                 try:
                     known.add(str(orjson.loads(row)["custom_id"]))
                 except (orjson.JSONDecodeError, KeyError, TypeError):
@@ -302,21 +301,3 @@ def _body_of(said: Mapping[str, Any]) -> Any:
         raise Fault("permanent", "neither `response` nor `content` nor `calls`")
     finish = said.get("finish") or ("tool_calls" if calls else "stop")
     return {"model": said.get("model") or "", "choices": [{"message": message, "finish_reason": finish}]}
-
-
-def _replace(path: Path, raw: bytes) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    with beside.open("wb") as out:
-        out.write(raw)
-        out.flush()
-        os.fsync(out.fileno())
-    beside.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

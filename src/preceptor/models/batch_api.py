@@ -20,8 +20,9 @@ import orjson
 
 from preceptor.draws import digest
 from preceptor.errors import DiskFull, EndpointError, Parked, RecipeError, ReplyError
+from preceptor.files import sync_folder, whole
 from preceptor.models import fit as fits
-from preceptor.models.batch import BatchModel, _error_of, _replace, _sync_folder
+from preceptor.models.batch import BatchModel, _error_of
 from preceptor.models.batch_service import Service
 from preceptor.models.limits import Notice
 from preceptor.models.openai import Endpoint, OpenAIModel
@@ -131,7 +132,7 @@ class BatchAPIModel(BatchModel):
                 out.flush()
                 os.fsync(out.fileno())
             if made:
-                _sync_folder(self.folder)
+                sync_folder(self.folder)
         except OSError as error:
             raise DiskFull(f"{self._current} cannot be written: {error.strerror}") from None
         self._current_ids |= set(new)
@@ -168,7 +169,7 @@ class BatchAPIModel(BatchModel):
 
     def _save(self, batch: _Batch) -> None:
         try:
-            _replace(self.folder / f"batch-{batch.number}.json", orjson.dumps(asdict(batch)))
+            whole(self.folder / f"batch-{batch.number}.json", orjson.dumps(asdict(batch)))
         except OSError as error:
             raise DiskFull(f"{self.folder} cannot be written: {error.strerror}") from None
 

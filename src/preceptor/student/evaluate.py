@@ -16,6 +16,7 @@ from preceptor.checks.options import credited
 from preceptor.draws import draw
 from preceptor.engine.journal import unpack
 from preceptor.errors import UserError
+from preceptor.files import whole
 from preceptor.flows.verify import check_of
 from preceptor.skill import Skill
 from preceptor.student.answer import Asked, Tell, replies
@@ -211,10 +212,7 @@ def table(result: Result, against: Result | None = None) -> list[dict[str, Any]]
 
 def write_result(result: Result, file: Path) -> None:
     """The result as JSON, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    half = file.with_name(file.name + ".half")
-    half.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2))
-    half.replace(file)
+    whole(file, orjson.dumps(result, option=orjson.OPT_INDENT_2))
 
 
 def read_result(file: Path) -> Result:

@@ -18,6 +18,7 @@ import orjson
 from preceptor.draws import digest, draw, shuffled
 from preceptor.engine.nodes import from_json, to_json
 from preceptor.errors import StepError, UserError
+from preceptor.files import whole
 from preceptor.flows.verify import check_of
 from preceptor.skill import Kind, Skill, fits, load_skill
 from preceptor.student import gold
@@ -396,10 +397,7 @@ def even(items: Sequence[Item], most: int, each: int = 0) -> list[Item]:
 
 def write_exam(exam: Exam, file: Path) -> None:
     """The exam as JSON lines: items, then shots."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    half = file.with_name(file.name + ".half")
-    half.write_bytes(b"".join(orjson.dumps(item) + b"\n" for item in (*exam.items, *exam.shots)))
-    half.replace(file)
+    whole(file, b"".join(orjson.dumps(item) + b"\n" for item in (*exam.items, *exam.shots)))
 
 
 def read_exam(file: Path) -> Exam:

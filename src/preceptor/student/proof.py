@@ -23,6 +23,7 @@ import orjson
 from preceptor import corpus
 from preceptor.draws import digest, shuffled
 from preceptor.errors import PreceptorError, UserError
+from preceptor.files import whole
 from preceptor.flows.verify import accepts
 from preceptor.prompts import fill
 from preceptor.skill import Skill, load_skill
@@ -169,7 +170,7 @@ def matter(bench: Bench, paths: Sequence[str]) -> tuple[list[Row], list[Item], E
         exam = asyncio.run(composed(skills, held, rows, {}, bench.budget.items, "exam", KINDS))
         held_back: Sequence[Sequence[Any]] = (rows, tasks)
         for file, things in zip(files[:2], held_back, strict=True):
-            file.write_bytes(b"".join(orjson.dumps(thing) + b"\n" for thing in things))
+            whole(file, b"".join(orjson.dumps(thing) + b"\n" for thing in things))
         write_exam(exam, files[2])
         note = {
             "files": len(held),
@@ -178,7 +179,7 @@ def matter(bench: Bench, paths: Sequence[str]) -> tuple[list[Row], list[Item], E
             "seconds": time.monotonic() - began,
             "folder": next(Path(p).name for p in paths if Path(p).is_dir()),
         }
-        bench.file("matter.json").write_bytes(orjson.dumps(note))
+        whole(bench.file("matter.json"), orjson.dumps(note))
     rows = [Row(**{**line, "messages": tuple(line["messages"])}) for line in lines_of(files[0])]
     tasks = [Item(**{**line, "messages": tuple(line["messages"])}) for line in lines_of(files[1])]
     return rows, tasks, read_exam(files[2])
@@ -271,7 +272,7 @@ def own_answers(bench: Bench, rows: Sequence[Row], tasks: Sequence[Item]) -> tup
         said = replies(bench.base, asked, tell=telling(bench, "the base's own answers"))
         right = asyncio.run(marked(chosen, said))
         held = {"said": dict(zip((t.id for t in chosen), said, strict=True)), "right": right}
-        file.write_bytes(orjson.dumps({**held, "seconds": time.monotonic() - began}))
+        whole(file, orjson.dumps({**held, "seconds": time.monotonic() - began}))
     held = orjson.loads(file.read_bytes())
     good = set(held["right"])
     made = [(t, answered(by_id[t.id], t, text)) for t in chosen if (text := held["said"][t.id].strip()) and t.id in by_id]
@@ -299,7 +300,7 @@ def pace(bench: Bench, rows: Sequence[Row]) -> float:
         bench.say("measuring how long a token takes to train on")
         steps = 4
         began = train(rows[:60], bench.base, bench.file("pace"), Settings(steps=steps, length=LENGTH, save_every=10_000))
-        file.write_bytes(orjson.dumps(began.seconds / (steps * LENGTH * 0.9)))
+        whole(file, orjson.dumps(began.seconds / (steps * LENGTH * 0.9)))
         shutil.rmtree(bench.file("pace"))
     return float(orjson.loads(file.read_bytes()))
 
@@ -320,7 +321,7 @@ def planned(bench: Bench, spent: float, per_exam: float, per_token: float, avail
             break
     dropped = [f"seed {n}" for n in range(seeds + 1, bench.budget.seeds + 1)] + [f"the arm {a}" for a in ARMS[arms:]]
     plan = Plan(max(2_000, min(tokens, most)), tuple(range(1, seeds + 1)), ARMS[:arms], tuple(dropped), per_token, per_exam)
-    file.write_bytes(orjson.dumps(plan))
+    whole(file, orjson.dumps(plan))
     return plan
 
 
@@ -333,7 +334,7 @@ def one_run(bench: Bench, arm: str, seed: int, rows: Sequence[Row], exam: Exam) 
     bench.say(f"{name}: learns from {len(rows)} rows")
     made = train(rows, bench.base, folder, Settings(seed=seed, length=LENGTH, save_every=100), bench.say)
     bench.file("results").mkdir(exist_ok=True)
-    bench.file(f"results/{name}.training.json").write_bytes(orjson.dumps({**asdict(made), "folder": str(folder)}))
+    whole(bench.file(f"results/{name}.training.json"), orjson.dumps({**asdict(made), "folder": str(folder)}))
     sat(bench, name, str(folder), exam)
     if name != "taught-1":
         shutil.rmtree(folder / "model")
@@ -372,7 +373,7 @@ def same_budget(folder: Path, budget: Budget) -> Budget:
     """The budget that the experiment in this folder was begun with; this one where it is new."""
     file = folder / "budget.json"
     if not file.is_file():
-        file.write_bytes(orjson.dumps(budget))
+        whole(file, orjson.dumps(budget))
     held = Budget(**orjson.loads(file.read_bytes()))
     if held != budget:
         raise UserError(f"{folder} was begun with {asdict(held)}, not {asdict(budget)}; finish it so, or remove the folder")
@@ -420,7 +421,7 @@ def write_page(bench: Bench, plan: Plan, rows: Sequence[Row], failed: Sequence[R
     }
     text = fill((Path(__file__).with_name("proof.md")).read_text(encoding="utf-8"), told)
     into.parent.mkdir(parents=True, exist_ok=True)
-    into.write_text(text.rstrip() + "\n", encoding="utf-8")
+    whole(into, text.rstrip() + "\n")
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import orjson
 
 from preceptor.draws import digest, shuffled
 from preceptor.errors import ChangedRun, UserError
+from preceptor.files import whole
 from preceptor.student.rows import Row
 from preceptor.student.weights import SMALL, Say, folder_of, halved, model_of, needs_trainers, tokenizer_of
 
@@ -75,8 +76,7 @@ def train(rows: Sequence[Row], base: str, into: Path, settings: Settings | None 
         raise ChangedRun(f"{into} holds another training (changed: {changed}); give another folder, or remove this one")
     if done.is_file():
         return finished(done)
-    into.mkdir(parents=True, exist_ok=True)
-    planned.write_bytes(orjson.dumps(plan))
+    whole(planned, orjson.dumps(plan))
     return _train(rows, base, into, settings, say)
 
 
@@ -119,7 +119,7 @@ def _train(rows: Sequence[Row], base: str, into: Path, settings: Settings, say: 
         round(time.monotonic() - began, 1),
     )
     draw_curves(losses, into / "curves.png")
-    (into / "training.json").write_bytes(orjson.dumps({**asdict(made), "folder": str(into)}, option=orjson.OPT_INDENT_2))
+    whole(into / "training.json", orjson.dumps({**asdict(made), "folder": str(into)}, option=orjson.OPT_INDENT_2))
     for old in into.glob("checkpoint-*"):
         shutil.rmtree(old)
     return made
