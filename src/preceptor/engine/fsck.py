@@ -132,6 +132,8 @@ def _sums(store: Store, table: str, folder: Path) -> tuple[int, int, list[Fault]
     name = ", ".join(f'"{column}"' for column in COLUMNS[table][:3])
     hashed = ", ".join(("item", *HASHED[table])) if table in HASHED else ""
     if table in store.without_sums:
+        if not store.rows("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)):
+            return 0, 0, []
         return 0, store.rows(f"SELECT count(*) FROM {table} NOT INDEXED")[0][0], []
     ((seen, all_),) = store.rows(f"SELECT count(sum), count(*) FROM {table} NOT INDEXED")
     bad = store.rows(f"SELECT {name} FROM {table} NOT INDEXED WHERE {broken(table)} LIMIT {MOST}")
