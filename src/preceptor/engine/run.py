@@ -137,7 +137,7 @@ async def _plan(items: Iterable[Item], journal: Journal, floor: "_Floor") -> Asy
         if new := [item for item in chunk if item.id not in known]:
             await journal.put(*planned(new))
             reached("preceptor.items.planned")
-        begun = floor.store.begun(list(known))
+        begun = floor.store.begun([item.id for item in chunk])
         to_do = {item.id for item in chunk if known.get(item.id, True)}
         if floor.target:
             floor.target.planned([(item.id, item.skill) for item in chunk], to_do)

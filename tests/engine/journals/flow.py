@@ -117,9 +117,9 @@ class Adder:
 
 
 def outside(journal: Journal, teacher: Teacher) -> Outside:
-    from preceptor.engine.money import Price
+    from preceptor.engine.money import Caps, Price
 
-    return Outside(journal, {"teacher": teacher}, tools=[Adder()], prices={"old": Price(1.0, 2.0)}, cap=5.0, slots=4)
+    return Outside(journal, {"teacher": teacher}, tools=[Adder()], prices={"old": Price(1.0, 2.0)}, caps=Caps(5.0), slots=4)
 
 
 def door(out: Outside) -> Any:
