@@ -10,7 +10,7 @@ from preceptor.errors import PreceptorError, UserError
 from preceptor.types import Message, Request
 
 Tell = Callable[[int, int], None]
-BATCH, SHARED, CAP = 24, 40, 700
+BATCH, SHARED, CAP = 64, 40, 700
 """Prompts at once; tokens of a common beginning that are worth reading once; most tokens of a reply."""
 
 
