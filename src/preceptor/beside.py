@@ -165,7 +165,9 @@ async def probed(recipe: Path | None, notice: Notice = _silent) -> dict[str, Pro
         direct = {k: v for k, v in spec.items() if k != "batch"} if by_batch and isinstance(spec, dict) else spec
         model = open_model(direct, notice=notice, base=root)
         try:
-            found[role] = await probe(model)
+            each: dict[str, Model] = {f"{role} {m.lane.name}": m for m in getattr(model, "members", ())}
+            for name, one in (each or {role: model}).items():
+                found[name] = await probe(one)  # of several endpoints, each
         finally:
             await model.close()
     return found

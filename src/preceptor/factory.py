@@ -132,7 +132,7 @@ def prices_of(recipe: Recipe, models: Mapping[str, Model], table: Table = NO_PRI
     """The price table of the run, by model name: a model's own price, else what the table says of it. Free are only models
     that work in this process."""
     specs: dict[str, ModelSpec | None] = {role: getattr(recipe, role) for role in ROLES} | dict(recipe.models)
-    own = {str(s.get("model", "")): p for s in specs.values() if isinstance(s, dict) and (p := price_of(s)) is not None}
+    own = {_named(s): p for s in specs.values() if isinstance(s, dict) and (p := price_of(s)) is not None}
     found: dict[str, Price] = {}
     for model in models.values():
         said = {**table.models, **own}
@@ -143,6 +143,11 @@ def prices_of(recipe: Recipe, models: Mapping[str, Model], table: Table = NO_PRI
         elif not hasattr(model, "endpoint") and model.name.startswith(("local", "scripted", "simulated")):
             found[model.name] = FREE
     return found
+
+
+def _named(spec: Mapping[str, Any]) -> str:
+    """The model's name; of several endpoints, that of the first, as the model is then known by."""
+    return str({**spec, **spec["endpoints"][0]}.get("model", "")) if spec.get("endpoints") else str(spec.get("model", ""))
 
 
 def price_table(recipe: Recipe) -> Table:

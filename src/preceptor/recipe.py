@@ -146,9 +146,16 @@ class Recipe(_Part):
 
 
 def _identity(spec: Any) -> Any:
+    """What of a model makes its replies: neither where it is, nor how often, how fast and for how much it is asked."""
     if not isinstance(spec, Mapping):
         return spec
-    loose = ("url", "key_env", "in_flight", "timeout", "price", "label_calls", "means", "tools", "batch")
+    where = ("url", "key_env", "name", "weight", "batch")
+    loose = (*where, "in_flight", "rpm", "tpm", "timeout", "price", "label_calls", "means", "tools")
+    if "endpoints" in spec:
+        shared = {k: v for k, v in spec.items() if k != "endpoints"}
+        each = [_identity({**shared, **one}) for one in spec["endpoints"] if isinstance(one, Mapping)]
+        same = all(one == each[0] for one in each)
+        return each[0] if each and same else {"endpoints": each}
     return {k: v for k, v in spec.items() if k not in loose}
 
 

@@ -114,10 +114,11 @@ def probes(found: Mapping[str, Any], json_: bool) -> None:
                 held if p.answers else "",
                 p.tools if p.answers else "",
                 f"{p.seconds:.2f} s a short call",
-                p.error,
+                p.permits,
+                p.error or p.health,
             )
         )
-    table("", ("role", "model", "", "fields", "tool calls", "speed", ""), rows)
+    table("", ("role", "model", "", "fields", "tool calls", "speed", "permits", "health"), rows)
     return None
 
 
@@ -147,6 +148,8 @@ def live() -> Iterator[Callable[[Any], None]]:
                 parts.append(f"{p.dollars:.4f} spent")
             if p.waiting:
                 parts.append(f"{p.waiting} calls waiting")
+            if p.why:
+                parts.append(p.why)
             if p.parked:
                 parts.append(f"{p.parked} items wait for replies")
             bar.update(task, description=f"{_clock(p.seconds)}  " + " · ".join(parts))

@@ -120,6 +120,11 @@ class Outside:
         asked = [m for m in dict.fromkeys(self.models.values()) if isinstance(m, _Service)]
         return any([await model.poll() for model in asked]) if asked else None
 
+    def why(self) -> str:
+        """Why calls wait, by the first model that an endpoint keeps waiting; empty where none does."""
+        told = (getattr(model, "why", str)() for model in dict.fromkeys(self.models.values()))
+        return next((said for said in told if said), "")
+
     def start(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """`work` as a task of the engine's own, which no step can cancel."""
         task = asyncio.get_running_loop().create_task(work)

@@ -60,6 +60,8 @@ class Progress:
     dollars: float
     wanted: int = 0
     """Accepted rows that the recipe asks for; 0: whatever comes."""
+    why: str = ""
+    """Why calls wait, where an endpoint lets none through: `waiting 12 s for the rate limit of a`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +326,7 @@ class _Floor:
             out.tokens[1],
             out.purse.spent / 1e9,
             self.target.wanted if self.target else 0,
+            out.why(),
         )
 
 

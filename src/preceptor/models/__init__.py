@@ -4,6 +4,7 @@ local · local:PATH.gguf          llama.cpp in this process
 scripted:FILE                    replies from a file
 batch:FOLDER                     requests written, replies taken in when they come
 { url, model, key_env, … }       any OpenAI-compatible endpoint
+{ endpoints = [ … ], model, … }  several of them, for one model
 """
 
 import os
@@ -52,6 +53,8 @@ def open_model(
         return _named(spec.strip(), notice, Path(base))
     if "url" in spec and spec.get("batch") and isinstance(spec["batch"], bool | Mapping):
         return _batch_api(spec, notice, environ, folder)
+    if "endpoints" in spec:
+        return _endpoints(spec, notice, environ)
     if "url" in spec:
         from preceptor.models.openai import OpenAIModel
 
@@ -125,7 +128,7 @@ def _endpoint(spec: Mapping[str, Any]) -> "Endpoint":
     for needed in ("url", "model"):
         if not isinstance(spec.get(needed), str) or not spec[needed]:
             raise RecipeError(f'the model at {spec.get("url")!r} needs `{needed}`: a text, such as {needed} = "…"')
-    for key in ("in_flight", "reasoning_budget", "max_completion_tokens", "timeout", "rpm", "tpm"):
+    for key in ("in_flight", "reasoning_budget", "max_completion_tokens", "timeout", "rpm", "tpm", "weight"):
         _number(spec.get(key, 0), key)
     if spec.get("in_flight", 1) < 1:
         raise RecipeError(f"in_flight = {spec['in_flight']}: at least one call must be in flight")
@@ -136,9 +139,38 @@ def _endpoint(spec: Mapping[str, Any]) -> "Endpoint":
     return replace(Endpoint(**{**spec, "price": None}), price=price_of(spec))
 
 
+def _each(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What is said of each of several endpoints; what is said beside them holds for all."""
+    said = spec["endpoints"]
+    if not isinstance(said, list) or not said or not all(isinstance(one, Mapping) for one in said):
+        raise RecipeError(
+            f'endpoints = {said!r}: write a list, such as endpoints = [{{ url = "…", key_env = "…" }}, {{ url = "…" }}]'
+        )
+    shared = {key: value for key, value in spec.items() if key != "endpoints"}
+    return [{**shared, **one} for one in said]
+
+
+def _endpoints(spec: Mapping[str, Any], notice: Notice, environ: Mapping[str, str]) -> Model:
+    from preceptor.models.endpoints import Endpoints
+    from preceptor.models.openai import OpenAIModel
+
+    each = [_endpoint(one) for one in _each(spec)]
+    for endpoint in each:
+        if not endpoint.weight > 0:
+            raise RecipeError(f"weight = {endpoint.weight!r}: more than zero; leave an endpoint out that is to get nothing")
+    return Endpoints([OpenAIModel(one, notice=notice, environ=environ) for one in each], notice=notice)
+
+
 def price_of(spec: Mapping[str, Any]) -> "Price | None":
-    """What the model costs by its `price` in the recipe; None where it has none. Raises RecipeError."""
+    """What the model costs by its `price` in the recipe, of several endpoints the dearest; None where it, or one of them, has
+    none. Raises RecipeError."""
     from preceptor.models.prices import price_from
+
+    if "endpoints" in spec:
+        from preceptor.models.endpoints import dearest
+
+        each = [price_of(one) for one in _each(spec)]
+        return None if None in each else dearest([price for price in each if price is not None])
 
     return None if spec.get("price") is None else price_from(spec["price"], "price")
 
@@ -189,6 +221,10 @@ class Probe:
     reports: str = ""
     """The name that the endpoint gives itself."""
     reasons: bool = False
+    permits: str = ""
+    """How many calls it may have at once, and how many a minute, as far as that is known by now."""
+    health: str = ""
+    """`answers`, or why it does not."""
     error: str = ""
 
 
@@ -222,6 +258,10 @@ async def probe(model: Model) -> Probe:
     What the calls taught the model about its endpoint (means, tools) stays with it. Raises nothing of PreceptorError:
     `error` says what went wrong.
     """
+    return _standing(model, await _probed(model))
+
+
+async def _probed(model: Model) -> Probe:
     found = Probe(model.name, answers=False)
     try:
         await model.complete(_question("plain", sample=1))  # loads, connects, learns the parameters
@@ -243,6 +283,17 @@ async def probe(model: Model) -> Probe:
         return replace(found, error=f"replies come later: {parked}")
     except PreceptorError as error:
         return replace(found, error=str(error))
+
+
+def _standing(model: Model, found: Probe) -> Probe:
+    """With the permits and the health of the endpoint behind it, where there is one."""
+    lane = getattr(model, "lane", None)
+    if lane is None:
+        return found
+    _, now, most = lane.permits()
+    allowed = lane.buckets.allowed()
+    permits = f"{now} of {most} at once" + (f", {allowed}" if allowed else "")
+    return replace(found, permits=permits, health=found.error or lane.health(time.monotonic()))
 
 
 def _question(name: str, *, sample: int = 0, **more: Any) -> Request:

@@ -87,6 +87,12 @@ class Buckets:
             back = min(1.0, self._refunds + TRUST * max(0.0, now - self._doubted)) if self._refunds < 1 and used else 1.0
             self.tokens.give((tokens - used) * back)
 
+    def allowed(self) -> str:
+        """`600 requests, 90,000 tokens a minute`; empty where nothing is known."""
+        held = (("requests", self.requests), ("tokens", self.tokens))
+        told = [f"{one.rate * MINUTE / SAFE:,.0f} {name}" for name, one in held if one is not None]
+        return f"{', '.join(told)} a minute" if told else ""
+
     def heard(self, headers: Mapping[str, str], now: float, wall: float) -> None:
         """What an answer's `x-ratelimit-limit-*` say; a few names are looked up, so that it may be done for each answer."""
         for name in ("requests", "tokens"):

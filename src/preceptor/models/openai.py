@@ -74,6 +74,10 @@ class Endpoint:
     """Requests a minute that the key allows; 0: what the endpoint's headers say, if anything."""
     tpm: float = 0.0
     """Tokens a minute, the same."""
+    name: str = ""
+    """Of the endpoint, among several of one model; empty: its host."""
+    weight: float = 1.0
+    """Its share of the documents, among several."""
     means: str = ""
     """Pins how replies are held to their schema; empty: found out."""
     tools: Literal["native", "action", ""] = ""
@@ -113,7 +117,14 @@ class OpenAIModel:
             tools=endpoint.tools or "native",
             token_key="max_completion_tokens" if endpoint.max_completion_tokens else "max_tokens",
         )
-        self.lane = Lane(endpoint.model, endpoint.in_flight, rpm=endpoint.rpm, tpm=endpoint.tpm, patience=patience)
+        self.lane = Lane(
+            endpoint.model,
+            endpoint.in_flight,
+            rpm=endpoint.rpm,
+            tpm=endpoint.tpm,
+            weight=endpoint.weight,
+            patience=patience,
+        )
         self.way = Way([self.lane], notice=notice, patience=patience)
         self._notice = notice
         self._noticed: set[str] = set()
