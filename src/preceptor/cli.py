@@ -362,6 +362,18 @@ def fidelity(
 
 
 @main.command()
+@click.option("--port", type=int, default=0, show_default=True, help="0 takes a free one.")
+@click.option("--mode", "modes", multiple=True, help="NAME[:SHARE][@FROM-TO][,key=value …], such as 503@10-70; several mix.")
+@click.option("--seed", default="1", show_default=True)
+@click.option("--seconds", type=float, default=3600.0, show_default=True, help="Ends by itself after so long.")
+def chaos(port: int, modes: tuple[str, ...], seed: str, seconds: float) -> None:
+    """An endpoint on loopback that goes wrong on purpose, to try packs and recipes on. docs/models.md lists the modes."""
+    from preceptor.testing.chaos_wire import serve
+
+    asyncio.run(serve(modes, port, seed, seconds, click.echo))
+
+
+@main.command()
 @click.option("--into", type=FOLDER, default=Path("runs/demo"), show_default=True)
 @click.option("--keep", is_flag=True, help="Go on with the demo that is there instead of starting anew.")
 def demo(into: Path, keep: bool) -> None:
