@@ -123,13 +123,13 @@ def _placed(new: Path, folder: Path) -> None:
 
 def _moved(new: Path, folder: Path) -> None:
     """File after file into a folder that is not ours alone; without a manifest until all are there."""
-    older = _ours(folder)
+    older, names = _ours(folder), _names(new)
     (folder / MANIFEST).unlink(missing_ok=True)
     sync_folder(folder)
-    for name in sorted(_names(new), key=lambda name: name == MANIFEST):
+    for name in sorted(names, key=lambda name: name == MANIFEST):
         reached("preceptor.export.moving")
         if name == MANIFEST:
-            for gone in older - set(_names(new)):
+            for gone in older - set(names):
                 (folder / gone).unlink(missing_ok=True)
             sync_folder(folder)
         (new / name).replace(folder / name)
