@@ -359,6 +359,8 @@ class JournaledAsk:
                     read = await asyncio.shield(self._answers[key])
                 finally:
                     self._lock.enter(self._box)
+            else:
+                self._lock.enter(self._box)
             assert read is not None
             if read.outcome == "ok":
                 return made(agent, read)

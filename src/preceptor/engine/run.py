@@ -10,17 +10,20 @@ From `run` to the model, eight calls at most: run · _item · produce · the flo
 import asyncio
 import signal
 import traceback
+import types
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from time import monotonic
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 from preceptor.draws import digest
 from preceptor.engine.ask import JournaledAsk, Outside
 from preceptor.engine.journal import Journal
+from preceptor.engine.lock import Lock
 from preceptor.engine.store import STATUSES, Item, Store, kept, planned, quarantined
 from preceptor.engine.target import Target, twins_marked
 from preceptor.errors import Parked, RunError, StepError, UserError
@@ -34,6 +37,7 @@ AHEAD = 4
 DRAIN_SECONDS = 30.0
 TELL_SECONDS = 0.25
 
+T = TypeVar("T")
 Work: TypeAlias = Callable[[Item, Ask], Awaitable[Produced]]
 Door: TypeAlias = Callable[[Item], JournaledAsk]
 
@@ -185,9 +189,8 @@ class _Floor:
         """The item is worked and kept; or it is parked, dropped or quarantined; or the run is stopped."""
         try:
             ask = self.door(item)
-            self.outside.journal.lock.enter(item.id.encode())
             try:
-                produced = await self.work(item, ask)
+                produced = await _watched(self.work(item, ask), self.outside.journal.lock, item.id.encode())
             except StepError as error:
                 produced = _dropped_whole(item, error)
             ask.finish()
@@ -328,6 +331,26 @@ class _Floor:
             self.target.wanted if self.target else 0,
             out.why(),
         )
+
+
+@types.coroutine
+def _watched(work: Awaitable[T], lock: Lock, item: bytes) -> Generator[Any, Any, T]:
+    """What `work` returns. Whenever its own code has the processor, the lock's file says so: a process that dies of it
+    leaves the item's name there. What its branches do is said where their replies come back (ask.py)."""
+    steps = work.__await__()
+    go: Callable[[], Any] = partial(steps.send, None)
+    while True:
+        lock.enter(item)
+        try:
+            waits = go()
+        except StopIteration as done:
+            return cast(T, done.value)
+        finally:
+            lock.leave()
+        try:
+            go = partial(steps.send, (yield waits))
+        except BaseException as error:
+            go = partial(steps.throw, error)
 
 
 def _dropped_whole(item: Item, error: StepError) -> Produced:
